@@ -10,7 +10,7 @@ namespace Aspire.Hosting.Orchestration;
 internal sealed class ManagedProcess
 {
     private const string SetSid = "setsid";
-    private static readonly bool HasSetSid = Command.Find(SetSid) is not null;
+    private static readonly bool HasSetSid = Tool.Find(SetSid) is not null;
     private readonly Process _process;
     private readonly LaunchPlan _plan;
     private readonly ProcessRegistry _registry;
