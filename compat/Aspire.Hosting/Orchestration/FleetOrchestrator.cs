@@ -20,7 +20,7 @@ internal sealed partial class FleetOrchestrator(
     ProcessEnvironment environment, StateFile stateFile, TimeProvider time, ILogger<FleetOrchestrator> logger) : IHostedService, IDisposable
 {
     private static readonly TimeSpan StragglerGrace = TimeSpan.FromSeconds(10);
-    private readonly Dictionary<IResource, ResourceInstance[]> _instances = [];
+    private volatile Dictionary<IResource, ResourceInstance[]> _instances = [];
     private readonly List<InstanceSupervisor> _supervisors = [];
     private readonly List<Task> _passive = [];
     private readonly CancellationTokenSource _stopping = new();
@@ -52,7 +52,7 @@ internal sealed partial class FleetOrchestrator(
         // 2. Addresses.
         _dependencies = new Dependencies([.. model.Resources]);
         var ports = new PortAllocator(paths.PortsFile);
-        AllocateEndpoints(new EndpointPorts(ports, options.AnyPort));
+        _instances = AllocateEndpoints(new EndpointPorts(ports, options.AnyPort));
         stateFile.Begin(this);
         foreach (var instance in Instances)
             instance.Set(instance.Status);
@@ -115,13 +115,14 @@ internal sealed partial class FleetOrchestrator(
         }
     }
 
-    private void AllocateEndpoints(EndpointPorts ports)
+    private Dictionary<IResource, ResourceInstance[]> AllocateEndpoints(EndpointPorts ports)
     {
+        var instances = new Dictionary<IResource, ResourceInstance[]>();
         foreach (var resource in model.Resources)
         {
             var count = resource.Annotations.OfType<ReplicaAnnotation>().LastOrDefault()?.Replicas ?? 1;
             var replicas = Enumerable.Range(0, count).Select(index => new ResourceInstance(resource, index, count, notifications)).ToArray();
-            _instances[resource] = replicas;
+            instances[resource] = replicas;
             foreach (var endpoint in resource.Annotations.OfType<EndpointAnnotation>())
             {
                 if (endpoint.Port is not null && count > 1)
@@ -135,6 +136,8 @@ internal sealed partial class FleetOrchestrator(
                 endpoint.AllocatedEndpoint = replicas[0].Endpoints[endpoint.Name];
             }
         }
+
+        return instances;
     }
 
     private void Supervise(ResourceInstance instance, IInstanceLauncher launcher, ProcessRegistry registry) =>
