@@ -17,7 +17,7 @@ namespace Aspire.Hosting.Orchestration;
 /// </summary>
 internal sealed partial class FleetOrchestrator(
     DistributedApplicationModel model, FleetPaths paths, OrchestrationOptions options, ResourceNotificationService notifications,
-    ProcessEnvironment environment, StateFile stateFile, TimeProvider time, ILogger<FleetOrchestrator> logger) : IHostedService, IDisposable
+    ProcessEnvironment environment, StateFile stateFile, TimeProvider time, ILogger<FleetOrchestrator> logger) : IHostedService, IDisposable, IAsyncDisposable
 {
     private static readonly TimeSpan StragglerGrace = TimeSpan.FromSeconds(10);
     private volatile Dictionary<IResource, ResourceInstance[]> _instances = [];
@@ -76,8 +76,16 @@ internal sealed partial class FleetOrchestrator(
 
     public Task StopAsync(CancellationToken cancellationToken) => _stopped ??= StopOnceAsync();
 
+    /// <summary>A test that only disposes of its application must not leave a fleet behind.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(CancellationToken.None);
+        Dispose();
+    }
+
     public void Dispose()
     {
+        StopAsync(CancellationToken.None).GetAwaiter().GetResult();
         _stopping.Dispose();
         _health.Dispose();
         _lock?.Dispose();
