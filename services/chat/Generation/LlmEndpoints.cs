@@ -8,6 +8,7 @@ using Fleet.Chat.Sessions;
 using Fleet.Contracts.Inference.V1;
 using Fleet.ServiceDefaults.Http;
 using Fleet.ServiceDefaults.Security;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
 
 namespace Fleet.Chat.Generation;
@@ -135,7 +136,7 @@ internal static class LlmEndpoints
         }
     }
 
-    private static IResult ProblemOf(GenerationException exception, HttpResponse response)
+    private static ProblemHttpResult ProblemOf(GenerationException exception, HttpResponse response)
     {
         if (exception.RetryAfter is { } retryAfter) response.Headers.RetryAfter = Math.Ceiling(retryAfter.TotalSeconds).ToString(System.Globalization.CultureInfo.InvariantCulture);
         return Problems.Create(exception.Status, exception.Type, exception.Title);
@@ -183,7 +184,7 @@ public sealed record PlainMessage
 internal sealed record GeneratedText(string Id, string Model, string Content, string FinishReason, TokenCounts TokenCounts)
 {
     public static GeneratedText Of(GenerateRequest call, string model, string content, GenerationUpdate.Finished finished) => new(
-        call.RequestId, model, content, finished.Reason == FinishReason.Length ? "length" : "stop",
+        call.RequestId, model, content, finished.Reason == Contracts.Inference.V1.FinishReason.Length ? "length" : "stop",
         new TokenCounts(finished.PromptTokens, finished.CachedTokens, finished.CompletionTokens));
 }
 

@@ -8,6 +8,7 @@ using Fleet.Chat.Generation;
 using Fleet.Chat.Runs;
 using Fleet.Contracts.Inference.V1;
 using Fleet.ServiceDefaults.Security;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
 
 namespace Fleet.Chat.OpenAi;
@@ -208,5 +209,5 @@ internal static class OpenAiEndpoints
         },
     };
 
-    private static IResult Json(JsonObject body) => TypedResults.Text(body.ToJsonString(OpenAiJson.Options), "application/json", Encoding.UTF8);
+    private static ContentHttpResult Json(JsonObject body) => TypedResults.Text(body.ToJsonString(OpenAiJson.Options), "application/json", Encoding.UTF8);
 }

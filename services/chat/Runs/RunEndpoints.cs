@@ -4,6 +4,7 @@ using Fleet.Chat.Clients;
 using Fleet.Chat.Sessions;
 using Fleet.ServiceDefaults.Http;
 using Fleet.ServiceDefaults.Security;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
 
 namespace Fleet.Chat.Runs;
@@ -85,7 +86,7 @@ internal static class RunEndpoints
     internal static Asker AskerOf(HttpContext http, string surface) =>
         new(http.User.UserId(), http.User.TenantId(), BearerToken.Of(http.Request), surface);
 
-    private static IResult ProblemOf(StartResult result, HttpResponse response)
+    private static ProblemHttpResult ProblemOf(StartResult result, HttpResponse response)
     {
         var (status, slug, title, runId) = Describe(result);
         if (status == StatusCodes.Status429TooManyRequests) response.Headers.RetryAfter = "1";

@@ -84,7 +84,8 @@ internal sealed partial class RunExecutor(RunStore store, IRunLog log, Inference
         if (events.Count > 0)
         {
             var seen = string.Concat(events.Where(entry => entry.Type == RunEvent.Token).Select(entry => entry.ReadText()));
-            var restored = new RunProgress(seen, Math.Max(events[^1].Seq, run.LastSeq));
+            var tokens = events.Count(entry => entry.Type == RunEvent.Token);
+            var restored = new RunProgress(seen, Math.Max(events[^1].Seq, run.LastSeq)) { EarlierTokens = tokens, CompletionTokens = tokens };
             if (seen.Length >= reply.Content.Length || !reply.Content.StartsWith(seen, StringComparison.Ordinal)) return restored;
             // The log lost its last entries (Redis was away); the database has them.
             var missing = reply.Content[seen.Length..];
@@ -94,7 +95,8 @@ internal sealed partial class RunExecutor(RunStore store, IRunLog log, Inference
         }
 
         var isFirst = run.Attempts <= 1 || run.LastSeq == 0;
-        var progress = new RunProgress(reply.Content, isFirst ? 0 : run.LastSeq + LostLogGap);
+        var earlier = EstimateTokens(reply.Content);
+        var progress = new RunProgress(reply.Content, isFirst ? 0 : run.LastSeq + LostLogGap) { EarlierTokens = earlier, CompletionTokens = earlier };
         await log.AppendAsync(run.Id, RunEvent.Started(progress.NextSeq(), run.Id, reply.Id, run.UserMessageId), cancellationToken).ConfigureAwait(false);
         if (!isFirst)
         {
@@ -180,9 +182,11 @@ internal sealed partial class RunExecutor(RunStore store, IRunLog log, Inference
                 }
             }
 
-            return (Encoding.UTF8.GetByteCount(text) + 2) / 3;
+            return EstimateTokens(text);
         };
     }
+
+    private static int EstimateTokens(string text) => (Encoding.UTF8.GetByteCount(text) + 2) / 3;
 
     private static GenerateRequest CreateRequest(Turn turn, SessionConfig config, Prompt prompt)
     {
@@ -194,7 +198,8 @@ internal sealed partial class RunExecutor(RunStore store, IRunLog log, Inference
             Model = config.Model ?? "",
             RequestId = turn.Run.Id.ToString(),
             Caller = new Caller { TenantId = turn.Run.TenantId, UserId = turn.Run.UserId.ToString(), Lane = Lane.Interactive },
-            MaxTokens = config.MaxTokens ?? 0,
+            // At least one, so that a reply whose limit was reached just before its process died still ends by itself.
+            MaxTokens = config.MaxTokens is { } limit ? Math.Max(1, limit - turn.Progress.EarlierTokens) : 0,
             Sampling = sampling,
             ContinueFrom = turn.Progress.Text,
         };
@@ -235,7 +240,7 @@ internal sealed partial class RunExecutor(RunStore store, IRunLog log, Inference
             case GenerationUpdate.Finished finished:
                 progress.PromptTokens = finished.PromptTokens;
                 progress.CachedTokens = finished.CachedTokens;
-                progress.CompletionTokens = finished.CompletionTokens;
+                progress.CompletionTokens = progress.EarlierTokens + finished.CompletionTokens;
                 turn.Finish = finished.Reason == FinishReason.Length ? "length" : "stop";
                 break;
         }

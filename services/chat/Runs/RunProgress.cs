@@ -28,6 +28,9 @@ internal sealed class RunProgress(string text, long seq)
         }
     }
 
+    /// <summary>Tokens of earlier attempts in other processes; counted by events, or estimated from the text where those are lost.</summary>
+    public int EarlierTokens { get; init; }
+
     public string Model { get; set; } = "";
     public int PromptTokens { get; set; }
     public int CachedTokens { get; set; }

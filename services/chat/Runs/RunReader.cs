@@ -11,8 +11,7 @@ internal sealed class RunReader(IRunLog log, IServiceScopeFactory scopes)
     /// <summary>Events after <paramref name="after"/> until the run ends. The caller has checked that the run is the reader's.</summary>
     public async IAsyncEnumerable<RunEvent> ReadAsync(Run run, long after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var events = await log.SnapshotAsync(run.Id, cancellationToken).ConfigureAwait(false);
-        if (!run.IsActive && (events.Count == 0 || !events[^1].IsLast))
+        if (!run.IsActive && await log.SnapshotAsync(run.Id, cancellationToken).ConfigureAwait(false) is not [.., { IsLast: true }])
         {
             await foreach (var entry in FromStoreAsync(run, after, cancellationToken).ConfigureAwait(false)) yield return entry;
             yield break;
