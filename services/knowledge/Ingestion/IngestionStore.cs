@@ -34,18 +34,18 @@ internal sealed class IngestionStore(NpgsqlDataSource database, Outbox outbox, I
             Parameters = { new() { Value = job.DocumentId }, new() { Value = text } },
         };
         await save.ExecuteNonQueryAsync(cancellationToken);
-        await UpdateAsync(connection, transaction, job.DocumentId, "status = 'parsed', characters = $2", cancellationToken, text.Length);
+        await UpdateAsync(connection, transaction, job.DocumentId, "status = 'parsed', characters = $2", text.Length, cancellationToken);
     }, cancellationToken);
 
     /// <summary>split: the number of chunks is known.</summary>
     public Task SaveSplitAsync(IngestionJob job, int chunks, CancellationToken cancellationToken) => InTransactionAsync(job, collectionId: null,
         (connection, transaction) => UpdateAsync(
-            connection, transaction, job.DocumentId, "status = 'split', chunks = $2, embedded_chunks = 0", cancellationToken, chunks), cancellationToken);
+            connection, transaction, job.DocumentId, "status = 'split', chunks = $2, embedded_chunks = 0", chunks, cancellationToken), cancellationToken);
 
     /// <summary>Progress of embedding; embedded when all are done.</summary>
     public Task SaveEmbeddedAsync(IngestionJob job, int done, bool all, CancellationToken cancellationToken) => InTransactionAsync(job, collectionId: null,
         (connection, transaction) => UpdateAsync(
-            connection, transaction, job.DocumentId, all ? "status = 'embedded', embedded_chunks = $2" : "embedded_chunks = $2", cancellationToken, done),
+            connection, transaction, job.DocumentId, all ? "status = 'embedded', embedded_chunks = $2" : "embedded_chunks = $2", done, cancellationToken),
         cancellationToken);
 
     /// <summary>indexed: chunks, statistics, status, the end of the job and the event are one transaction.</summary>
@@ -56,7 +56,7 @@ internal sealed class IngestionStore(NpgsqlDataSource database, Outbox outbox, I
             await ChunkStore.ReplaceAsync(
                 connection, transaction, source.CollectionId, source.DocumentId, embedded.Space, embedded.Chunks, cancellationToken);
             await UpdateAsync(connection, transaction, job.DocumentId,
-                "status = 'indexed', failure_reason = NULL, indexed_at = now(), embedding_space = $2", cancellationToken, embedded.Space);
+                "status = 'indexed', failure_reason = NULL, indexed_at = now(), embedding_space = $2", embedded.Space, cancellationToken);
             await EndAsync(connection, transaction, job, cancellationToken);
             await outbox.AddAsync(connection, transaction, new DocumentIndexed
             {
@@ -75,7 +75,7 @@ internal sealed class IngestionStore(NpgsqlDataSource database, Outbox outbox, I
         {
             await ChunkStore.RemoveAsync(connection, transaction, source.CollectionId, source.DocumentId, cancellationToken);
             await UpdateAsync(connection, transaction, job.DocumentId,
-                "status = 'failed', failure_reason = $2, chunks = 0, embedded_chunks = 0, indexed_at = NULL", cancellationToken, reason);
+                "status = 'failed', failure_reason = $2, chunks = 0, embedded_chunks = 0, indexed_at = NULL", reason, cancellationToken);
             await EndAsync(connection, transaction, job, cancellationToken);
             await outbox.AddAsync(connection, transaction, new DocumentFailed
             {
@@ -104,8 +104,8 @@ internal sealed class IngestionStore(NpgsqlDataSource database, Outbox outbox, I
     }
 
     private static async Task UpdateAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, Guid documentId, string assignments, CancellationToken cancellationToken,
-        object value)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, Guid documentId, string assignments, object value,
+        CancellationToken cancellationToken)
     {
 #pragma warning disable CA2100 // Assignments are literals of this file.
         await using var command = new NpgsqlCommand($"UPDATE documents SET {assignments}, updated_at = now() WHERE id = $1", connection, transaction)

@@ -30,7 +30,7 @@ internal sealed partial class SearchService(
         var similarTask = query.Method == SearchMethod.Lexical
             ? Task.FromResult<IReadOnlyList<Candidate>?>([])
             : FindSimilarAsync(query, limit, cancellationToken);
-        await Task.WhenAll(lexicalTask, similarTask);
+        await Task.WhenAll((Task)lexicalTask, similarTask);
 
         var (lexical, similar) = (await lexicalTask, await similarTask);
         var passages = await RankAsync(query, lexical, similar ?? [], cancellationToken);
