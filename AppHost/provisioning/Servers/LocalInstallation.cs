@@ -54,7 +54,7 @@ public sealed class LocalInstallation(ServerSource source, string why, LocalBina
     {
         var cluster = $"pg{Binaries.PostgreSqlMajor}";
         var seen = Seen(dataDirectory);
-        string[] durability = durable ? [] : ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"];
+        string[] durability = durable ? [] : ["-c", "fsync=off", "-c", "full_page_writes=off"];
         var (fileName, arguments) = Wrap(dataDirectory, "postgres", [
             $"{Binaries.PostgreSqlBin}/postgres", "-D", $"{seen}/{cluster}", "-p", $"{port}",
             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=400",
