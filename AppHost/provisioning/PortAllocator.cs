@@ -6,6 +6,9 @@ namespace Fleet.Provisioning;
 /// <summary>Free loopback ports by name, kept between runs while they stay free, so that a bookmark survives a restart.</summary>
 public sealed class PortAllocator(string file)
 {
+    // Below the kernel's ephemeral ports: one from there could be taken by an outgoing connection while its owner restarts.
+    private const int First = 20000;
+    private const int Last = 29999;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, int> _remembered = AtomicFile.ReadJson<Dictionary<string, int>>(file) ?? [];
     private readonly HashSet<int> _givenOut = [];
@@ -39,13 +42,14 @@ public sealed class PortAllocator(string file)
     private int FindFree()
     {
         // A port remembered for another name may still be unbound; it must not be given out twice.
-        while (true)
+        var start = Random.Shared.Next(First, Last + 1);
+        for (var offset = 0; offset <= Last - First; offset++)
         {
-            using var listener = new TcpListener(IPAddress.Loopback, 0);
-            listener.Start();
-            var port = ((IPEndPoint)listener.LocalEndpoint).Port;
-            if (!_givenOut.Contains(port) && !_remembered.ContainsValue(port))
+            var port = First + ((start - First + offset) % (Last - First + 1));
+            if (!_givenOut.Contains(port) && !_remembered.ContainsValue(port) && IsFree(port))
                 return port;
         }
+
+        throw new ProvisioningException($"No free port between {First} and {Last}.");
     }
 }

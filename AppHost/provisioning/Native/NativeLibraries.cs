@@ -66,8 +66,8 @@ public sealed class NativeLibraries(string cacheDirectory)
 
     private static async Task<string> DownloadAsync(Package package, string directory, CancellationToken cancellationToken)
     {
-        var npm = Command.Find("npm") ?? throw new ProvisioningException("npm is not installed; it comes with Node.js 20 or newer.");
-        var result = await Command.RunAsync(
+        var npm = Tool.Find("npm") ?? throw new ProvisioningException("npm is not installed; it comes with Node.js 20 or newer.");
+        var result = await Tool.RunAsync(
             npm, ["pack", $"{package.Name}@{Pinned.Version}", "--silent", "--pack-destination", directory], cancellationToken, directory);
         return result.Succeeded && Directory.GetFiles(directory, "*.tgz") is [var archive]
             ? archive

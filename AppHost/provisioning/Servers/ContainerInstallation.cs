@@ -78,7 +78,7 @@ public sealed class ContainerInstallation(string why) : ServerInstallation(Serve
             {
                 Directory.CreateDirectory(dataDirectory);
                 // A killed client leaves its container running under this name. That there is none is the usual answer.
-                await Command.RunAsync("docker", ["rm", "--force", container], token);
+                await Tool.RunAsync("docker", ["rm", "--force", container], token);
             },
             IsReadyAsync = isReady,
         };

@@ -29,11 +29,11 @@ internal sealed partial class DebianRoot(string cacheDirectory)
     /// <summary>Null when such a root can be made here, else why it cannot.</summary>
     public static async Task<string?> WhyNotAsync(CancellationToken cancellationToken)
     {
-        if (!OperatingSystem.IsLinux() || Command.Find("apt-get") is null)
+        if (!OperatingSystem.IsLinux() || Tool.Find("apt-get") is null)
             return "this is not a Debian-like Linux";
         if (!UnixProcess.IsRoot)
             return "you are not root";
-        var namespaces = await Command.TryRunAsync("unshare", ["--mount", "true"], TimeSpan.FromSeconds(5), cancellationToken);
+        var namespaces = await Tool.TryRunAsync("unshare", ["--mount", "true"], TimeSpan.FromSeconds(5), cancellationToken);
         return namespaces is { Succeeded: true } ? null : "this container may not make mount namespaces";
     }
 
@@ -87,12 +87,12 @@ internal sealed partial class DebianRoot(string cacheDirectory)
 
     private static async Task EnsureDebootstrapAsync(IProgress<string> progress, CancellationToken cancellationToken)
     {
-        if (Command.Find("debootstrap", "/usr/sbin") is not null)
+        if (Tool.Find("debootstrap", "/usr/sbin") is not null)
             return;
         progress.Report("Installing debootstrap");
         var quiet = new Dictionary<string, string> { ["DEBIAN_FRONTEND"] = "noninteractive" };
         string[] install = ["install", "--yes", "--no-install-recommends", "debootstrap"];
-        if ((await Command.RunAsync("apt-get", install, cancellationToken, environment: quiet)).Succeeded)
+        if ((await Tool.RunAsync("apt-get", install, cancellationToken, environment: quiet)).Succeeded)
             return;
         await RunAsync("apt-get", ["update"], cancellationToken);
         await RunAsync("apt-get", install, cancellationToken);
@@ -128,7 +128,7 @@ internal sealed partial class DebianRoot(string cacheDirectory)
             ["PATH"] = $"{Environment.GetEnvironmentVariable("PATH")}:/usr/sbin:/sbin",
             ["DEBIAN_FRONTEND"] = "noninteractive",
         };
-        var result = await Command.RunAsync(Command.Find(program, "/usr/sbin", "/sbin") ?? program, arguments, cancellationToken, environment: path, onLine: onLine);
+        var result = await Tool.RunAsync(Tool.Find(program, "/usr/sbin", "/sbin") ?? program, arguments, cancellationToken, environment: path, onLine: onLine);
         if (!result.Succeeded)
             throw new ProvisioningException($"{program} failed with exit code {result.ExitCode}:\n{result.Tail()}");
     }

@@ -29,7 +29,7 @@ internal static partial class HostServers
         IEnumerable<string> packaged = Directory.Exists("/usr/lib/postgresql")
             ? Directory.GetDirectories("/usr/lib/postgresql").OrderDescending(StringComparer.Ordinal).Select(version => $"{version}/bin")
             : [];
-        var onPath = Command.Find("postgres") is { } found ? [Path.GetDirectoryName(found)!] : Array.Empty<string>();
+        var onPath = Tool.Find("postgres") is { } found ? [Path.GetDirectoryName(found)!] : Array.Empty<string>();
         var bins = packaged.Concat(onPath).Where(bin => File.Exists($"{bin}/postgres") && File.Exists($"{bin}/initdb")).ToList();
         if (bins.Count == 0)
         {
@@ -63,13 +63,13 @@ internal static partial class HostServers
         var packaged = $"/usr/share/postgresql/{major}/extension";
         if (Directory.Exists(packaged))
             return packaged;
-        var shared = await Command.TryRunAsync($"{bin}/pg_config", ["--sharedir"], Limit, cancellationToken);
+        var shared = await Tool.TryRunAsync($"{bin}/pg_config", ["--sharedir"], Limit, cancellationToken);
         return $"{shared?.Output.Trim()}/extension";
     }
 
     private static async Task<string?> FindRedisAsync(List<string> missing, CancellationToken cancellationToken)
     {
-        var server = Command.Find("valkey-server", "/usr/sbin") ?? Command.Find("redis-server", "/usr/sbin");
+        var server = Tool.Find("valkey-server", "/usr/sbin") ?? Tool.Find("redis-server", "/usr/sbin");
         if (server is null)
         {
             missing.Add("neither Redis nor Valkey is installed");
@@ -87,7 +87,7 @@ internal static partial class HostServers
     {
         // Debian's /usr/sbin/rabbitmq-server changes user; the one below /usr/lib runs as its caller.
         string[] known = ["/usr/lib/rabbitmq/bin/rabbitmq-server"];
-        var server = known.FirstOrDefault(File.Exists) ?? Command.Find("rabbitmq-server");
+        var server = known.FirstOrDefault(File.Exists) ?? Tool.Find("rabbitmq-server");
         if (server is null)
         {
             missing.Add("RabbitMQ is not installed");
@@ -113,7 +113,7 @@ internal static partial class HostServers
     }
 
     private static async Task<Version?> FirstNumberAsync(string program, CancellationToken cancellationToken, string argument = "--version") =>
-        ParseVersion((await Command.TryRunAsync(program, [argument], Limit, cancellationToken))?.Output ?? "");
+        ParseVersion((await Tool.TryRunAsync(program, [argument], Limit, cancellationToken))?.Output ?? "");
 
     internal static Version? ParseVersion(string text)
     {

@@ -248,7 +248,7 @@ public sealed class LocalInstallation(ServerSource source, string why, LocalBina
 
     private static async Task RunAsync(string what, string fileName, string[] arguments, CancellationToken cancellationToken)
     {
-        var result = await Command.RunAsync(fileName, arguments, cancellationToken, environment: PlainEnvironment);
+        var result = await Tool.RunAsync(fileName, arguments, cancellationToken, environment: PlainEnvironment);
         if (!result.Succeeded)
             throw new ProvisioningException($"{what} failed with exit code {result.ExitCode}:\n{result.Tail()}");
     }

@@ -32,7 +32,7 @@ public static class ServerLocator
 
         if (any || forced == "container")
         {
-            var engine = await Command.TryRunAsync("docker", ["info", "--format", "{{.ServerVersion}}"], EngineLimit, cancellationToken);
+            var engine = await Tool.TryRunAsync("docker", ["info", "--format", "{{.ServerVersion}}"], EngineLimit, cancellationToken);
             if (engine is { Succeeded: true })
                 return new ContainerInstallation($"A container engine answers{because}.");
             refused.Add(engine is null ? "there is no container engine" : "the container engine does not answer");

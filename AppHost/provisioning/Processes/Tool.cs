@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Fleet.Provisioning.Processes;
 
-public sealed record CommandResult(int ExitCode, string Output, string Error)
+public sealed record ToolResult(int ExitCode, string Output, string Error)
 {
     public bool Succeeded => ExitCode == 0;
 
@@ -16,9 +16,9 @@ public sealed record CommandResult(int ExitCode, string Output, string Error)
 }
 
 /// <summary>Runs a program to its end and keeps what it printed.</summary>
-public static class Command
+public static class Tool
 {
-    public static async Task<CommandResult> RunAsync(
+    public static async Task<ToolResult> RunAsync(
         string fileName,
         IEnumerable<string> arguments,
         CancellationToken cancellationToken,
@@ -55,7 +55,7 @@ public static class Command
             throw;
         }
 
-        return new CommandResult(process.ExitCode, output.ToString(), error.ToString());
+        return new ToolResult(process.ExitCode, output.ToString(), error.ToString());
 
         void Collect(StringBuilder text, string? line)
         {
@@ -67,7 +67,7 @@ public static class Command
     }
 
     /// <summary>Like <see cref="RunAsync"/> with a time limit, and null when the program is missing or does not end in time.</summary>
-    public static async Task<CommandResult?> TryRunAsync(
+    public static async Task<ToolResult?> TryRunAsync(
         string fileName, IEnumerable<string> arguments, TimeSpan limit, CancellationToken cancellationToken)
     {
         using var limited = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -1,0 +1,54 @@
+using Aspire.Hosting.ApplicationModel;
+using Fleet.Provisioning;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Aspire.Hosting.Orchestration;
+
+internal static class OrchestrationHosting
+{
+    // Longer than any chain of the processes' own stop limits; the host must not walk away from running servers.
+    private static readonly TimeSpan ShutdownLimit = TimeSpan.FromMinutes(5);
+
+    public static void AddOrchestration(this HostApplicationBuilder host, DistributedApplicationBuilder application)
+    {
+        var services = host.Services;
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(provider => OrchestrationOptions.From(provider.GetRequiredService<IConfiguration>(), application.AppHostAssembly));
+        services.AddSingleton(provider => Paths(application, provider.GetRequiredService<OrchestrationOptions>()));
+        services.AddSingleton(new DistributedApplicationModel(application.Resources));
+        services.AddSingleton(application.ExecutionContext);
+        services.AddSingleton<ResourceNotificationService>();
+        services.AddSingleton(provider => new ResourceCommandService(provider.GetRequiredService<FleetOrchestrator>()));
+        services.AddSingleton<ProcessEnvironment>();
+        services.AddSingleton<StateFile>();
+        services.AddSingleton<FleetOrchestrator>();
+        services.AddHostedService(provider => provider.GetRequiredService<FleetOrchestrator>());
+        services.AddHostedService<StatusScreen>();
+        services.Configure<HostOptions>(options => options.ShutdownTimeout = ShutdownLimit);
+        services.Configure<ConsoleLifetimeOptions>(options => options.SuppressStatusMessages = true);
+
+        host.Logging.ClearProviders();
+        services.AddSingleton<ILoggerProvider>(provider => new FileLoggerProvider(
+            LogFile(provider.GetRequiredService<FleetPaths>()), provider.GetRequiredService<TimeProvider>()));
+    }
+
+    private static FleetPaths Paths(DistributedApplicationBuilder application, OrchestrationOptions options)
+    {
+        var root = Path.GetFullPath("..", application.AppHostDirectory);
+        return new FleetPaths(root, options.StateDirectory ?? Environment.GetEnvironmentVariable(FleetPaths.StateVariable) switch
+        {
+            { Length: > 0 } state => state,
+            _ => null,
+        });
+    }
+
+    private static string LogFile(FleetPaths paths)
+    {
+        paths.CreateDirectories();
+        return paths.LogFile("apphost");
+    }
+}

@@ -1,0 +1,136 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Fleet.Models;
+
+/// <summary>Writes GGUF version 3: metadata values, one-dimensional arrays and F32 tensors, in the order given.</summary>
+public sealed class GgufWriter
+{
+    private const int Alignment = 32;
+    private const int TypeUInt32 = 4;
+    private const int TypeInt32 = 5;
+    private const int TypeFloat32 = 6;
+    private const int TypeBool = 7;
+    private const int TypeString = 8;
+    private const int TypeArray = 9;
+
+    private readonly List<(string Key, Action<BinaryWriter> Write)> _metadata = [];
+    private readonly List<(string Name, long[] Shape, byte[] Data)> _tensors = [];
+
+    public GgufWriter Set(string key, uint value) => Add(key, writer =>
+    {
+        writer.Write(TypeUInt32);
+        writer.Write(value);
+    });
+
+    public GgufWriter Set(string key, float value) => Add(key, writer =>
+    {
+        writer.Write(TypeFloat32);
+        writer.Write(value);
+    });
+
+    public GgufWriter Set(string key, bool value) => Add(key, writer =>
+    {
+        writer.Write(TypeBool);
+        writer.Write(value);
+    });
+
+    public GgufWriter Set(string key, string value) => Add(key, writer =>
+    {
+        writer.Write(TypeString);
+        WriteString(writer, value);
+    });
+
+    public GgufWriter Set(string key, IReadOnlyCollection<string> values) => AddArray(key, TypeString, values, WriteString);
+
+    public GgufWriter Set(string key, IReadOnlyCollection<float> values) => AddArray(key, TypeFloat32, values, (writer, value) => writer.Write(value));
+
+    public GgufWriter Set(string key, IReadOnlyCollection<int> values) => AddArray(key, TypeInt32, values, (writer, value) => writer.Write(value));
+
+    /// <param name="shape">The first dimension is the contiguous one, as ggml counts them.</param>
+    public GgufWriter Tensor(string name, float[] data, params long[] shape)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        ArgumentNullException.ThrowIfNull(shape);
+        if (shape.Aggregate(1L, (product, size) => product * size) != data.Length)
+            throw new ArgumentException($"{name}: the shape does not hold {data.Length} values.", nameof(shape));
+
+        _tensors.Add((name, shape, MemoryMarshal.AsBytes(data.AsSpan()).ToArray()));
+        return this;
+    }
+
+    public byte[] ToArray()
+    {
+        using var stream = new MemoryStream();
+        WriteTo(stream);
+        return stream.ToArray();
+    }
+
+    public void Save(string path)
+    {
+        using var file = File.Create(path);
+        WriteTo(file);
+    }
+
+    private void WriteTo(Stream stream)
+    {
+        using var writer = new BinaryWriter(stream, Encoding.UTF8, leaveOpen: true);
+        writer.Write("GGUF"u8);
+        writer.Write(3u);
+        writer.Write((long)_tensors.Count);
+        writer.Write((long)_metadata.Count);
+        foreach (var (key, write) in _metadata)
+        {
+            WriteString(writer, key);
+            write(writer);
+        }
+
+        var offset = 0L;
+        foreach (var (name, shape, data) in _tensors)
+        {
+            WriteString(writer, name);
+            writer.Write(shape.Length);
+            foreach (var size in shape)
+                writer.Write(size);
+            writer.Write(0); // F32
+            writer.Write(offset);
+            offset += (data.LongLength + Alignment - 1) / Alignment * Alignment;
+        }
+
+        Pad(writer);
+        foreach (var (_, _, data) in _tensors)
+        {
+            writer.Write(data);
+            Pad(writer);
+        }
+    }
+
+    private GgufWriter Add(string key, Action<BinaryWriter> write)
+    {
+        _metadata.Add((key, write));
+        return this;
+    }
+
+    private GgufWriter AddArray<T>(string key, int elementType, IReadOnlyCollection<T> values, Action<BinaryWriter, T> write) => Add(key, writer =>
+    {
+        writer.Write(TypeArray);
+        writer.Write(elementType);
+        writer.Write((long)values.Count);
+        foreach (var value in values)
+            write(writer, value);
+    });
+
+    private static void WriteString(BinaryWriter writer, string value)
+    {
+        var bytes = Encoding.UTF8.GetBytes(value);
+        writer.Write((long)bytes.Length);
+        writer.Write(bytes);
+    }
+
+    private static void Pad(BinaryWriter writer)
+    {
+        writer.Flush();
+        while (writer.BaseStream.Position % Alignment != 0)
+            writer.Write((byte)0);
+    }
+}
