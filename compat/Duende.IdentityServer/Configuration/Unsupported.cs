@@ -5,6 +5,10 @@ namespace Duende.IdentityServer.Configuration;
 /// <summary>What the original would do and this subset does not: said at the start, by name, never silently skipped.</summary>
 internal static class Unsupported
 {
+    // Grant types of the original's own. Any other name is an extension grant, which needs a validator that nobody can register here.
+    private static readonly string[] GrantTypes =
+        ["authorization_code", "implicit", "hybrid", "password", "urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"];
+
     public static void Check(IdentityServerOptions options)
     {
         Refuse(options.Endpoints.EnableAuthorizeEndpoint, nameof(EndpointsOptions.EnableAuthorizeEndpoint));
@@ -19,7 +23,7 @@ internal static class Unsupported
 
     public static void Check(Client client)
     {
-        if (client.AllowedGrantTypes.FirstOrDefault(grant => grant != GrantType.ClientCredentials) is { } grantType)
+        if (client.AllowedGrantTypes.FirstOrDefault(GrantTypes.Contains) is { } grantType)
             throw new NotSupportedException($"Client '{client.ClientId}': the grant type '{grantType}' is not offered by this subset of IdentityServer.");
 
         if (client is { AllowOfflineAccess: true, UpdateAccessTokenClaimsOnRefresh: false })
