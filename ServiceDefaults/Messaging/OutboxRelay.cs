@@ -14,7 +14,7 @@ namespace Fleet.ServiceDefaults.Messaging;
 /// <c>FOR UPDATE SKIP LOCKED</c>, awaits the broker's confirms, marks the batch with one update. Several replicas share the
 /// work. A crash between confirm and mark publishes again; consumers' inboxes absorb that.
 /// </summary>
-internal sealed partial class OutboxRelay(NpgsqlDataSource database, IBus bus, TimeProvider time, ILogger<OutboxRelay> logger) : BackgroundService
+internal sealed partial class OutboxRelay(NpgsqlDataSource database, IBusControl bus, TimeProvider time, ILogger<OutboxRelay> logger) : BackgroundService
 {
     private const int BatchSize = 200;
     private static readonly TimeSpan MissedWakeUp = TimeSpan.FromSeconds(5);
@@ -56,6 +56,8 @@ internal sealed partial class OutboxRelay(NpgsqlDataSource database, IBus bus, T
 
     private async Task RelayAsync(CancellationToken stoppingToken)
     {
+        // Our own handlers' queues exist only then; what is published before would miss them.
+        await bus.WaitForHealthStatus(BusHealthStatus.Healthy, stoppingToken).ConfigureAwait(false);
         var nextCleanUp = time.GetUtcNow();
         while (!stoppingToken.IsCancellationRequested)
         {

@@ -3,7 +3,6 @@ using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.DependencyInjection;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
 
@@ -128,8 +127,7 @@ internal sealed class PrometheusExporter : BaseExporter<Metric>, IPullMetricExpo
 internal static class PrometheusEndpoints
 {
     public static void MapPrometheusMetrics(this IEndpointRouteBuilder endpoints) =>
-        endpoints.MapGet("/metrics", async (HttpContext context) => TypedResults.Text(
-                await context.RequestServices.GetRequiredService<PrometheusExporter>().ScrapeAsync(context.RequestAborted).ConfigureAwait(false),
-                "text/plain; version=0.0.4; charset=utf-8"))
+        endpoints.MapGet("/metrics", async (PrometheusExporter exporter, CancellationToken cancellationToken) =>
+                TypedResults.Text(await exporter.ScrapeAsync(cancellationToken).ConfigureAwait(false), "text/plain; version=0.0.4; charset=utf-8"))
             .AllowAnonymous().ExcludeFromDescription();
 }

@@ -30,8 +30,9 @@ public sealed class ServiceFactory<TEntry> : IAsyncDisposable where TEntry : cla
     /// <param name="configuration">Keys with colons; wins over the service's appsettings.</param>
     /// <param name="grpc">Whether the service has a <c>grpc</c> endpoint.</param>
     /// <param name="configureServices">Last word on the container, e.g. to put a clock in.</param>
-    public static Task<ServiceFactory<TEntry>> StartAsync(
-        IEnumerable<KeyValuePair<string, string?>> configuration, bool grpc = false, Action<IServiceCollection>? configureServices = null)
+    /// <param name="untilReady">Whether to wait for /health/ready: queues are bound and dependencies answer then.</param>
+    public static async Task<ServiceFactory<TEntry>> StartAsync(IEnumerable<KeyValuePair<string, string?>> configuration, bool grpc = false,
+        Action<IServiceCollection>? configureServices = null, bool untilReady = true)
     {
         var address = FreeAddress();
         var grpcAddress = FreeAddress();
@@ -45,11 +46,29 @@ public sealed class ServiceFactory<TEntry> : IAsyncDisposable where TEntry : cla
         var factory = new Factory(settings, configureServices);
         factory.UseKestrel();
         // Starting is synchronous in this API; a worker thread keeps the test's own thread free.
-        return Task.Run(() =>
+        await Task.Run(factory.StartServer);
+        var service = new ServiceFactory<TEntry>(factory, address, grpcAddress);
+        if (untilReady) await service.ReadyAsync();
+        return service;
+    }
+
+    private async Task ReadyAsync()
+    {
+        using var client = CreateClient();
+        var report = "";
+        try
         {
-            factory.StartServer();
-            return new ServiceFactory<TEntry>(factory, address, grpcAddress);
-        });
+            await Eventually.TrueAsync(async () =>
+            {
+                using var response = await client.GetAsync("/health/ready");
+                report = await response.Content.ReadAsStringAsync();
+                return response.IsSuccessStatusCode;
+            });
+        }
+        catch (TimeoutException exception)
+        {
+            throw new TimeoutException("The service did not become ready: " + report, exception);
+        }
     }
 
     /// <summary>A client without redirects or cookies, with <paramref name="token"/> as bearer when given.</summary>

@@ -1,0 +1,36 @@
+using System.CommandLine;
+using System.Diagnostics;
+using Fleet.Provisioning;
+using Fleet.Provisioning.Processes;
+
+namespace Fleet.Cli.Commands;
+
+/// <summary>Builds <c>tests/Benchmarks</c> in Release and hands over to it: what it prints is the answer.</summary>
+internal static class BenchCommand
+{
+    private const string Project = "tests/Benchmarks/Fleet.Benchmarks.csproj";
+
+    public static Command Create(FleetPaths paths)
+    {
+        var name = new Argument<string>("name") { Description = "Which benchmark; list shows them" };
+        var json = new Option<bool>("--json") { Description = "Print one JSON object and nothing else" };
+        var command = new Command("bench", "Measure side by side with the anchors") { name, json };
+        command.SetAction((result, cancellationToken) => RunAsync(paths, result.GetValue(name)!, result.GetValue(json), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(FleetPaths paths, string name, bool json, CancellationToken cancellationToken)
+    {
+        if (!File.Exists(Path.Combine(paths.Root, Project)))
+            throw new CommandException($"There are no benchmarks in this clone ({Project}).");
+        var build = await Tool.RunAsync(
+            "dotnet", ["build", Project, "-c", "Release", "-v", "q", "-nodeReuse:false", "-clp:NoSummary", "--nologo"], cancellationToken, paths.Root);
+        if (!build.Succeeded)
+            throw new CommandException($"The benchmarks do not build:\n{build.Tail()}");
+
+        string[] arguments = [Path.Combine(paths.Root, "artifacts/bin/Fleet.Benchmarks/release/Fleet.Benchmarks.dll"), name, .. json ? ["--json"] : Array.Empty<string>()];
+        using var process = Process.Start("dotnet", arguments);
+        await process.WaitForExitAsync(cancellationToken);
+        return process.ExitCode;
+    }
+}

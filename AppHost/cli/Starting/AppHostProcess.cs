@@ -1,0 +1,29 @@
+using System.Diagnostics;
+using Fleet.Provisioning;
+
+namespace Fleet.Cli.Starting;
+
+internal static class AppHostProcess
+{
+    public const string Project = "AppHost/Fleet.AppHost.csproj";
+    private const string Program = "artifacts/bin/Fleet.AppHost/release/Fleet.AppHost.dll";
+
+    /// <summary>
+    /// A session of its own, no terminal and no pipe to us: it outlives this command, and a Ctrl-C in our terminal is ours to pass on.
+    /// </summary>
+    public static Process Start(FleetPaths paths, UpOptions options)
+    {
+        const string Script = "exec dotnet \"$1\" </dev/null >>\"$2\" 2>&1";
+        var log = paths.LogFile("apphost");
+        File.WriteAllText(log, "");
+        var start = new ProcessStartInfo("setsid", ["sh", "-c", Script, "sh", Path.Combine(paths.Root, Program), log])
+        {
+            WorkingDirectory = Path.Combine(paths.Root, Path.GetDirectoryName(Project)!),
+        };
+        start.Environment[FleetPaths.RootVariable] = paths.Root;
+        start.Environment["Fleet__StateDirectory"] = paths.State;
+        foreach (var (name, value) in options.ToEnvironment())
+            start.Environment[name] = value;
+        return Process.Start(start)!;
+    }
+}

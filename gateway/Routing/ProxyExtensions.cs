@@ -1,0 +1,30 @@
+using Fleet.Gateway.Edge;
+
+namespace Fleet.Gateway.Routing;
+
+internal static class ProxyExtensions
+{
+    /// <summary>Everything below these is the API's, so that an unknown address there is an error and never the web page.</summary>
+    private static readonly string[] ApiRoots = ["/api", "/v1", "/ws", "/connect", "/.well-known", "/bff", "/health"];
+
+    /// <summary>A service that is up accepts at once; one that does not is better reported than waited for.</summary>
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(3);
+
+    public static void AddFleetProxy(this WebApplicationBuilder builder) => builder.Services.AddReverseProxy()
+        .LoadFromConfig(builder.Configuration.GetSection("ReverseProxy"))
+        .AddConfigFilter<ServiceClusters>()
+        .ConfigureHttpClient((_, handler) => handler.ConnectTimeout = ConnectTimeout);
+
+    public static void MapFleetProxy(this WebApplication app)
+    {
+        app.MapReverseProxy(pipeline =>
+        {
+            pipeline.UseMiddleware<SafeRetry>();
+            pipeline.UseLoadBalancing();
+            pipeline.UsePassiveHealthChecks();
+        });
+
+        foreach (var root in ApiRoots)
+            app.Map(root + "/{**rest}", EdgeProblem.NotFound.WriteAsync).ExcludeFromDescription();
+    }
+}

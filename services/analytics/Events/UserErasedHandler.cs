@@ -1,0 +1,19 @@
+using Fleet.Contracts.Events;
+using Fleet.ServiceDefaults.Messaging;
+using Npgsql;
+
+namespace Fleet.Analytics.Events;
+
+internal sealed class UserErasedHandler : IEventHandler<UserErased>
+{
+    private static readonly string[] Tables = ["usage_facts", "usage_daily", "feedback", "indexed_documents", "users"];
+
+    public async Task HandleAsync(UserErased integrationEvent, EventScope scope, CancellationToken cancellationToken)
+    {
+        await using var batch = new NpgsqlBatch(scope.Connection, scope.Transaction);
+        foreach (var table in Tables)
+            batch.BatchCommands.Add(new($"DELETE FROM {table} WHERE user_id = $1") { Parameters = { new() { Value = integrationEvent.UserId } } });
+
+        await batch.ExecuteNonQueryAsync(cancellationToken);
+    }
+}

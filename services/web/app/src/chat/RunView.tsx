@@ -1,0 +1,51 @@
+import Alert from '@mui/material/Alert';
+import Box from '@mui/material/Box';
+import LinearProgress from '@mui/material/LinearProgress';
+import Typography from '@mui/material/Typography';
+import { useDeferredValue } from 'react';
+import { useI18n } from '../i18n/I18nProvider';
+import { ErrorNotice } from '../shell/ErrorNotice';
+import { CitationChips } from './CitationChips';
+import { Markdown } from './Markdown';
+import { MessageView, UserBubble } from './MessageView';
+import { hasEnded, type Run } from './run';
+
+/** The turn that is under way: the question, and the answer as far as it has come. */
+export function RunView({ run, onRetry }: { run: Run; onRetry: () => void }) {
+  const { t } = useI18n();
+  // Parsing Markdown must not hold up typing; React may show a slightly older text while the person types.
+  const text = useDeferredValue(run.text);
+  return (
+    <>
+      <UserBubble text={run.question} />
+      {run.message ? (
+        <MessageView message={run.message} />
+      ) : (
+        <Box
+          component="article"
+          aria-label={t('assistant')}
+          aria-busy={!hasEnded(run)}
+          data-testid="message-streaming"
+          sx={{ my: 2 }}
+        >
+          {run.notices.map((notice) => (
+            <Alert key={notice} severity="info" sx={{ mb: 1 }}>
+              {notice}
+            </Alert>
+          ))}
+          <Markdown text={text} />
+          <CitationChips citations={run.citations} />
+        </Box>
+      )}
+      <Box role="status" sx={{ minHeight: 24 }}>
+        {run.phase === 'waiting' && <LinearProgress aria-label={t('waiting')} sx={{ maxWidth: 160 }} />}
+        {run.phase === 'reconnecting' && (
+          <Typography variant="body2" color="text.secondary">
+            {t('reconnecting')}
+          </Typography>
+        )}
+      </Box>
+      {run.phase === 'failed' && <ErrorNotice error={run.error} onRetry={onRetry} />}
+    </>
+  );
+}
