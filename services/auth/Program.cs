@@ -11,6 +11,8 @@ using Fleet.ServiceDefaults.Security;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
+// Here and not in the defaults: the generator finds the request types of the project that makes this call.
+builder.Services.AddValidation();
 builder.AddFleetDatabase("authdb", typeof(Program).Assembly);
 builder.AddFleetDbContext<AuthDbContext>();
 builder.AddFleetMessaging("auth");

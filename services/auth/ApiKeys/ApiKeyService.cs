@@ -101,8 +101,8 @@ internal sealed partial class ApiKeyService(
         }
 
         var lifetime = options.Value.AccessTokenLifetime;
-        if (key.ExpiresAt - now < lifetime)
-            lifetime = key.ExpiresAt.Value - now;
+        if (key.ExpiresAt is { } end && end - now < lifetime)
+            lifetime = end - now;
 
         // A token expires in whole seconds; the last fraction of one is not worth issuing.
         return lifetime < TimeSpan.FromSeconds(1)

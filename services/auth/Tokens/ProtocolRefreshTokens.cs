@@ -5,7 +5,6 @@ using Duende.IdentityServer.Stores;
 using Duende.IdentityServer.Validation;
 using Fleet.Auth.Data;
 using Fleet.ServiceDefaults.Security;
-using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
 
 namespace Fleet.Auth.Tokens;
