@@ -5,6 +5,7 @@ using Grpc.Core;
 using Grpc.Wire;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
 
 namespace Grpc.Server;
 
@@ -199,8 +200,9 @@ internal sealed class HttpServerCallContext : ServerCallContext, IServerCallCont
             return;
         foreach (var entry in metadata)
         {
+            // Not Append: it would drop an empty value.
             if (!GrpcProtocol.IsReserved(entry.Key))
-                target.Append(entry.Key, entry.WireValue);
+                target[entry.Key] = StringValues.Concat(target[entry.Key], entry.WireValue);
         }
     }
 
