@@ -42,7 +42,11 @@ try
 }
 catch (Exception exception) when (exception is ProvisioningException or CommandException)
 {
-    AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) }).WriteProblem(exception.Message);
+    AnsiConsole.Create(new AnsiConsoleSettings
+    {
+        Out = new AnsiConsoleOutput(Console.Error),
+        Ansi = Console.IsErrorRedirected ? AnsiSupport.No : AnsiSupport.Detect,
+    }).WriteProblem(exception.Message);
     return 1;
 }
 catch (OperationCanceledException) when (interrupted.IsCancellationRequested)

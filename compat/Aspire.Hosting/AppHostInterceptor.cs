@@ -34,6 +34,9 @@ internal sealed class AppHostInterceptor(Assembly appHostAssembly, string[] argu
 
     public void Finish() => _finished.TrySetResult();
 
+    /// <summary>Ends an entry point whose builder nobody is going to build.</summary>
+    public void Abandon() => _buildAllowed.TrySetException(new OperationCanceledException("The testing builder was disposed of unbuilt."));
+
     public void Fail(Exception exception)
     {
         _building.TrySetException(exception);

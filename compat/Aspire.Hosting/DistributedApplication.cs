@@ -35,8 +35,25 @@ public class DistributedApplication : IHost, IAsyncDisposable
     public void Run() => RunAsync().GetAwaiter().GetResult();
 
     /// <summary>Runs until Ctrl-C, SIGTERM or the token. Under a testing builder the test starts and stops the fleet instead, and this only waits for it.</summary>
-    public virtual Task RunAsync(CancellationToken cancellationToken = default) =>
-        _interceptor is null ? _host.RunAsync(cancellationToken) : _interceptor.WhenFinished.WaitAsync(cancellationToken);
+    public virtual async Task RunAsync(CancellationToken cancellationToken = default)
+    {
+        if (_interceptor is not null)
+        {
+            await _interceptor.WhenFinished.WaitAsync(cancellationToken);
+            return;
+        }
+
+        try
+        {
+            await _host.RunAsync(cancellationToken);
+        }
+        catch (DistributedApplicationException exception)
+        {
+            // A fleet that cannot start (it runs already, its port is taken) is told about in a sentence, not in a stack trace.
+            await Console.Error.WriteLineAsync(exception.Message);
+            Environment.ExitCode = 1;
+        }
+    }
 
     public virtual Task StartAsync(CancellationToken cancellationToken = default) => _host.StartAsync(cancellationToken);
 

@@ -11,6 +11,7 @@ internal static class EdgeExtensions
     public static void AddEdge(this WebApplicationBuilder builder)
     {
         builder.Services.AddSignInLimit();
+        builder.Services.AddApiKeyExchange();
         builder.Services.AddCors();
         builder.Services.AddSingleton<PrivatePaths>();
         // The services decide who may do what; the edge only refuses tokens that are no good anywhere.
@@ -19,7 +20,7 @@ internal static class EdgeExtensions
 
     /// <summary>
     /// Every request, in order: headers of the answer, errors, who really calls, what is not public, the route, cross-origin
-    /// rules, size, sign-in limit, token.
+    /// rules, size, sign-in limit, API key, token.
     /// </summary>
     public static void UseEdge(this WebApplication app)
     {
@@ -43,6 +44,7 @@ internal static class EdgeExtensions
             app.UseCors(policy => policy.WithOrigins([.. options.AllowedOrigins]).AllowAnyHeader().AllowAnyMethod());
         app.Use((context, next) => IsTooLarge(context) ? EdgeProblem.TooLarge.WriteAsync(context) : next(context));
         app.UseRateLimiter();
+        app.UseMiddleware<ApiKeyExchange>();
         app.UseMiddleware<BearerCheck>();
     }
 

@@ -1,13 +1,14 @@
 using System.Diagnostics;
+using Fleet.Cli.Running;
 using Fleet.Provisioning;
 using Fleet.Provisioning.Processes;
-using Spectre.Console;
 
 namespace Fleet.Cli.Testing;
 
-/// <summary>One <c>tests/*Tests</c> project, run by its own executable; what fails is printed as it happens.</summary>
-internal sealed class TestProject(string name, FleetPaths paths, IAnsiConsole console)
+/// <summary>One <c>tests/*Tests</c> project, run by its own executable with its output in a log.</summary>
+internal sealed class TestProject(string name, FleetPaths paths)
 {
+    private const int LogLines = 30;
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
     private static readonly TimeSpan LeftoverGrace = TimeSpan.FromSeconds(5);
 
@@ -48,20 +49,27 @@ internal sealed class TestProject(string name, FleetPaths paths, IAnsiConsole co
         var registry = new ProcessRegistry(Path.Combine(state.Run, "test-processes.json"));
         registry.Mark(start.Environment);
 
-        var (exitCode, timedOut) = await RunProcessAsync(start, cancellationToken);
-        var left = await registry.KillStragglersAsync(LeftoverGrace, CancellationToken.None);
-        if (timedOut)
-            return TestReport.Broken(Name, clock.Elapsed, $"it ran longer than {Limit.TotalMinutes:0} minutes and was killed");
-        var read = TestReport.Read(Name, report, exitCode, clock.Elapsed);
+        var log = state.LogFile(Name);
+        var (exitCode, timedOut) = await RunProcessAsync(start, log, cancellationToken);
+        await registry.KillStragglersAsync(LeftoverGrace, CancellationToken.None);
+        var read = timedOut
+            ? TestReport.Broken(Name, clock.Elapsed, $"it ran longer than {Limit.TotalMinutes:0} minutes and was killed")
+            : TestReport.Read(Name, report, exitCode, clock.Elapsed);
+        if (read is { Failed: > 0, Passed: 0 })
+            read = read with { Problem = $"{read.Problem}\nThe end of {log}:\n{string.Join('\n', LogTail.Last(log, LogLines))}" };
         // With a pattern, most projects have nothing that matches.
-        return options.Method is not null && read is { Passed: 0, Problem: "it ran no tests" } ? read with { Failed = 0, Problem = null } : read;
+        return options.Method is not null && read is { Passed: 0, NothingRan: true } ? read with { Failed = 0, Problem = null } : read;
     }
 
-    private async Task<(int ExitCode, bool TimedOut)> RunProcessAsync(ProcessStartInfo start, CancellationToken cancellationToken)
+    private static async Task<(int ExitCode, bool TimedOut)> RunProcessAsync(
+        ProcessStartInfo start, string log, CancellationToken cancellationToken)
     {
         using var process = new Process { StartInfo = start };
-        process.OutputDataReceived += (_, line) => Print(line.Data);
-        process.ErrorDataReceived += (_, line) => Print(line.Data);
+        await using var file = new StreamWriter(log) { AutoFlush = true };
+        // Both streams' lines arrive on threads of their own, and writing is all they do.
+        var output = TextWriter.Synchronized(file);
+        process.OutputDataReceived += (_, line) => output.WriteLine(line.Data);
+        process.ErrorDataReceived += (_, line) => output.WriteLine(line.Data);
         process.Start();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
@@ -78,11 +86,5 @@ internal sealed class TestProject(string name, FleetPaths paths, IAnsiConsole co
             cancellationToken.ThrowIfCancellationRequested();
             return (-1, true);
         }
-    }
-
-    private void Print(string? line)
-    {
-        if (!string.IsNullOrWhiteSpace(line))
-            console.WritePlain("  " + line);
     }
 }

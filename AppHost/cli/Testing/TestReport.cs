@@ -7,6 +7,12 @@ namespace Fleet.Cli.Testing;
 internal sealed record TestReport(
     string Name, int Passed, int Failed, TimeSpan Duration, IReadOnlyList<SkippedTest> Skipped, string? Problem = null)
 {
+    // A person reads the first ones; all are in the report.
+    private const int ShownFailures = 20;
+
+    /// <summary>The project ended well but had nothing to run, which only a pattern excuses.</summary>
+    public bool NothingRan { get; private init; }
+
     /// <summary>A project that did not run its tests: one failure, whatever it would have had.</summary>
     public static TestReport Broken(string name, TimeSpan duration, string problem) => new(name, 0, 1, duration, [], problem);
 
@@ -40,11 +46,27 @@ internal sealed record TestReport(
             .ToList();
 
         if (passed + failed == 0)
-            return Broken(name, duration, skipped.Count == 0 ? "it ran no tests" : "it skipped every test") with { Skipped = skipped };
+            return Broken(name, duration, skipped.Count == 0 ? "it ran no tests" : "it skipped every test") with
+            {
+                Skipped = skipped,
+                NothingRan = exitCode == 0,
+            };
         if (failed == 0 && exitCode != 0)
             return new TestReport(name, passed, 1, duration, skipped, $"every test passed but the process ended with exit code {exitCode}");
-        return new TestReport(name, passed, failed, duration, skipped);
+        return new TestReport(name, passed, failed, duration, skipped, failed == 0 ? null : Explain(document));
     }
+
+    private static string Explain(XDocument document)
+    {
+        var tests = document.Descendants("test").Where(test => (string?)test.Attribute("result") == "Fail")
+            .Select(test => (Name: (string?)test.Attribute("name"), Failure: test.Element("failure")));
+        var errors = document.Descendants("error").Select(error => (Name: (string?)error.Attribute("name"), Failure: error.Element("failure")));
+        return string.Join("\n", tests.Concat(errors).Take(ShownFailures).Select(failed =>
+            $"  FAILED {failed.Name}\n{Indent((string?)failed.Failure?.Element("message"))}\n{Indent((string?)failed.Failure?.Element("stack-trace"))}"));
+    }
+
+    private static string Indent(string? text) =>
+        string.Join('\n', (text ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => "    " + line.TrimEnd()));
 
     private static int Sum(List<XElement> assemblies, string attribute) => assemblies.Sum(assembly => (int?)assembly.Attribute(attribute) ?? 0);
 }

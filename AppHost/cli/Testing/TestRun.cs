@@ -57,7 +57,7 @@ internal sealed class TestRun(FleetPaths paths, IAnsiConsole console, TestOption
         foreach (var name in projects)
         {
             console.WriteStep(name);
-            Record(await new TestProject(name, paths, console).RunAsync(options, state, servers.ConnectionStrings, cancellationToken));
+            Record(await new TestProject(name, paths).RunAsync(options, state, servers.ConnectionStrings, cancellationToken));
         }
     }
 

@@ -17,10 +17,10 @@ namespace Aspire.Hosting.Orchestration;
 /// </summary>
 internal sealed partial class FleetOrchestrator(
     DistributedApplicationModel model, FleetPaths paths, OrchestrationOptions options, ResourceNotificationService notifications,
-    ProcessEnvironment environment, StateFile stateFile, TimeProvider time, ILogger<FleetOrchestrator> logger) : IHostedService, IDisposable
+    ProcessEnvironment environment, StateFile stateFile, TimeProvider time, ILogger<FleetOrchestrator> logger) : IHostedService, IDisposable, IAsyncDisposable
 {
     private static readonly TimeSpan StragglerGrace = TimeSpan.FromSeconds(10);
-    private readonly Dictionary<IResource, ResourceInstance[]> _instances = [];
+    private volatile Dictionary<IResource, ResourceInstance[]> _instances = [];
     private readonly List<InstanceSupervisor> _supervisors = [];
     private readonly List<Task> _passive = [];
     private readonly CancellationTokenSource _stopping = new();
@@ -52,7 +52,7 @@ internal sealed partial class FleetOrchestrator(
         // 2. Addresses.
         _dependencies = new Dependencies([.. model.Resources]);
         var ports = new PortAllocator(paths.PortsFile);
-        AllocateEndpoints(new EndpointPorts(ports, options.AnyPort));
+        _instances = AllocateEndpoints(new EndpointPorts(ports, options.AnyPort));
         stateFile.Begin(this);
         foreach (var instance in Instances)
             instance.Set(instance.Status);
@@ -76,8 +76,16 @@ internal sealed partial class FleetOrchestrator(
 
     public Task StopAsync(CancellationToken cancellationToken) => _stopped ??= StopOnceAsync();
 
+    /// <summary>A test that only disposes of its application must not leave a fleet behind.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(CancellationToken.None);
+        Dispose();
+    }
+
     public void Dispose()
     {
+        StopAsync(CancellationToken.None).GetAwaiter().GetResult();
         _stopping.Dispose();
         _health.Dispose();
         _lock?.Dispose();
@@ -115,13 +123,14 @@ internal sealed partial class FleetOrchestrator(
         }
     }
 
-    private void AllocateEndpoints(EndpointPorts ports)
+    private Dictionary<IResource, ResourceInstance[]> AllocateEndpoints(EndpointPorts ports)
     {
+        var instances = new Dictionary<IResource, ResourceInstance[]>();
         foreach (var resource in model.Resources)
         {
             var count = resource.Annotations.OfType<ReplicaAnnotation>().LastOrDefault()?.Replicas ?? 1;
             var replicas = Enumerable.Range(0, count).Select(index => new ResourceInstance(resource, index, count, notifications)).ToArray();
-            _instances[resource] = replicas;
+            instances[resource] = replicas;
             foreach (var endpoint in resource.Annotations.OfType<EndpointAnnotation>())
             {
                 if (endpoint.Port is not null && count > 1)
@@ -135,6 +144,8 @@ internal sealed partial class FleetOrchestrator(
                 endpoint.AllocatedEndpoint = replicas[0].Endpoints[endpoint.Name];
             }
         }
+
+        return instances;
     }
 
     private void Supervise(ResourceInstance instance, IInstanceLauncher launcher, ProcessRegistry registry) =>

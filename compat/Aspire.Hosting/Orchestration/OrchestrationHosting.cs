@@ -26,8 +26,9 @@ internal static class OrchestrationHosting
         services.AddSingleton<ProcessEnvironment>();
         services.AddSingleton<StateFile>();
         services.AddSingleton<FleetOrchestrator>();
-        services.AddHostedService(provider => provider.GetRequiredService<FleetOrchestrator>());
+        // First in, last out: the screen shows the stopping too.
         services.AddHostedService<StatusScreen>();
+        services.AddHostedService(provider => provider.GetRequiredService<FleetOrchestrator>());
         services.Configure<HostOptions>(options => options.ShutdownTimeout = ShutdownLimit);
         services.Configure<ConsoleLifetimeOptions>(options => options.SuppressStatusMessages = true);
 

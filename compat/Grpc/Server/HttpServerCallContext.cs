@@ -5,6 +5,7 @@ using Grpc.Core;
 using Grpc.Wire;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
 
 namespace Grpc.Server;
 
@@ -123,6 +124,8 @@ internal sealed class HttpServerCallContext : ServerCallContext, IServerCallCont
         }
         finally
         {
+            if (writer.IsBroken)
+                HttpContext.Abort();
             _turn.Release();
         }
     }
@@ -145,8 +148,17 @@ internal sealed class HttpServerCallContext : ServerCallContext, IServerCallCont
                 : response.Headers;
             if (ReferenceEquals(target, response.Headers))
                 response.Headers.Remove(GrpcProtocol.EncodingHeader);
-            AddTo(target, extraTrailers);
-            AddTo(target, _responseTrailers);
+            try
+            {
+                AddTo(target, extraTrailers);
+                AddTo(target, _responseTrailers);
+            }
+            catch (InvalidOperationException exception)
+            {
+                // Not ASCII, or a line break: the caller still gets an end, though not the one that was meant.
+                status = new Status(StatusCode.Internal, "A response trailer cannot be sent over HTTP.", exception);
+            }
+
             target[GrpcProtocol.StatusHeader] = ((int)status.StatusCode).ToString(CultureInfo.InvariantCulture);
             if (status.Detail.Length > 0)
                 target[GrpcProtocol.MessageHeader] = GrpcProtocol.EncodeMessage(status.Detail);
@@ -199,8 +211,9 @@ internal sealed class HttpServerCallContext : ServerCallContext, IServerCallCont
             return;
         foreach (var entry in metadata)
         {
+            // Not Append: it would drop an empty value.
             if (!GrpcProtocol.IsReserved(entry.Key))
-                target.Append(entry.Key, entry.WireValue);
+                target[entry.Key] = StringValues.Concat(target[entry.Key], entry.WireValue);
         }
     }
 
