@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.Extensions.Options;
+using Yarp.ReverseProxy.Model;
 
 namespace Fleet.Gateway.Edge;
 
@@ -10,6 +11,7 @@ internal static class EdgeExtensions
     public static void AddEdge(this WebApplicationBuilder builder)
     {
         builder.Services.AddSignInLimit();
+        builder.Services.AddApiKeyExchange();
         builder.Services.AddCors();
         builder.Services.AddSingleton<PrivatePaths>();
         // The services decide who may do what; the edge only refuses tokens that are no good anywhere.
@@ -18,7 +20,7 @@ internal static class EdgeExtensions
 
     /// <summary>
     /// Every request, in order: headers of the answer, errors, who really calls, what is not public, the route, cross-origin
-    /// rules, size, sign-in limit, token.
+    /// rules, size, sign-in limit, API key, token.
     /// </summary>
     public static void UseEdge(this WebApplication app)
     {
@@ -42,12 +44,14 @@ internal static class EdgeExtensions
             app.UseCors(policy => policy.WithOrigins([.. options.AllowedOrigins]).AllowAnyHeader().AllowAnyMethod());
         app.Use((context, next) => IsTooLarge(context) ? EdgeProblem.TooLarge.WriteAsync(context) : next(context));
         app.UseRateLimiter();
+        app.UseMiddleware<ApiKeyExchange>();
         app.UseMiddleware<BearerCheck>();
     }
 
     // Refused before a byte of it is forwarded; Kestrel watches bodies that do not say their length.
     private static bool IsTooLarge(HttpContext context) =>
-        context.Request.ContentLength > context.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize;
+        context.Request.ContentLength > (context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>()?.Config.MaxRequestBodySize
+            ?? context.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize);
 
     private static ForwardedHeadersOptions Forwarding(IEnumerable<string> trusted)
     {

@@ -74,7 +74,7 @@ public sealed class OpenAiSdkTests(FleetFixture fleet)
 
     private async Task<OpenAIClient> CreateClientAsync(FleetUser user)
     {
-        var key = (await user.PostAsync("/api/auth/keys", new { name = "sdk" })).GetProperty("key").GetString()!;
+        var key = (await user.PostAsync("/api/auth/keys", new { name = "sdk" })).GetProperty("secret").GetString()!;
         Assert.StartsWith("fk_", key, StringComparison.Ordinal);
         return new OpenAIClient(new ApiKeyCredential(key), Options());
     }
