@@ -1,3 +1,4 @@
+using System.Globalization;
 using Fleet.Inference.Engine.NGram;
 
 namespace Fleet.Inference.Tests.Engine;
@@ -38,6 +39,22 @@ public sealed class NGramEmbedderTests
     {
         Assert.True(ShareFound(QuestionPairs.English) >= WantedShare, $"English: {ShareFound(QuestionPairs.English):P0}; missed {Missed(QuestionPairs.English)}");
         Assert.True(ShareFound(QuestionPairs.Korean) >= WantedShare, $"Korean: {ShareFound(QuestionPairs.Korean):P0}; missed {Missed(QuestionPairs.Korean)}");
+    }
+
+    /// <summary>Stored vectors depend on these numbers: when this test must change, so must <see cref="NGramEmbedder.SpaceName"/>.</summary>
+    [Theory]
+    [InlineData("hello world", "?")]
+    [InlineData("한국어 문서를 검색합니다.", "?")]
+    [InlineData("The 2 systems of R&D가 PostgreSQL 17을 씁니다. 東京", "?")]
+    public void Embed_Golden_NeverChangesSilently(string text, string expected)
+    {
+        var vector = NGramEmbedder.Embed(text);
+
+        // The strongest eight coordinates with their signs, and a checksum over all of them in thousandths.
+        var strongest = vector.Select((value, index) => (value, index)).OrderByDescending(entry => Math.Abs(entry.value)).ThenBy(entry => entry.index).Take(8)
+            .OrderBy(entry => entry.index).Select(entry => string.Create(CultureInfo.InvariantCulture, $"{entry.index}:{entry.value:F3}"));
+        var checksum = vector.Select((value, index) => (long)Math.Round(value * 1000) * (index + 1)).Sum();
+        Assert.Equal(expected, $"{string.Join(' ', strongest)} #{checksum}");
     }
 
     private static double ShareFound((string Question, string Sentence)[] pairs) => (double)pairs.Count(pair => Found(pair) == pair.Sentence) / pairs.Length;
