@@ -2,6 +2,10 @@ using System.Diagnostics;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.TestHost;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace Fleet.Compat.Grpc.Tests;
 
@@ -182,6 +186,28 @@ public sealed class CallKindTests
 
         Assert.NotNull(activity);
         Assert.Equal(activity.TraceId, seen);
+    }
+
+    [Fact]
+    public async Task Calls_run_in_memory_over_a_test_server()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseTestServer();
+        builder.Services.AddGrpc();
+        builder.Services.AddSingleton<CallLog>();
+        await using var app = builder.Build();
+        app.MapGrpcService<EchoService>();
+        await app.StartAsync(Token);
+        using var channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { HttpHandler = app.GetTestServer().CreateHandler() });
+        var client = new Echo.EchoClient(channel);
+
+        using var stream = client.Repeat(new EchoRequest { Text = "memory", Repeat = 3 }, cancellationToken: Token);
+        var replies = await stream.ResponseStream.ReadAllAsync(Token).Select(reply => reply.Text).ToListAsync(Token);
+        var exception = await Assert.ThrowsAsync<RpcException>(async () => await client.SayAsync(new EchoRequest { FailWith = 5 }, cancellationToken: Token));
+
+        Assert.Equal(["memory", "memory", "memory"], replies);
+        Assert.Equal(StatusCode.NotFound, exception.StatusCode);
     }
 
     private sealed class TraceInterceptor(Action<ActivityTraceId> saw) : global::Grpc.Core.Interceptors.Interceptor

@@ -103,6 +103,27 @@ public sealed class StatusTests
     }
 
     [Fact]
+    public async Task Trailer_that_HTTP_cannot_carry_ends_in_a_status_all_the_same()
+    {
+        await using var server = await EchoServer.StartAsync(map: app => app.MapGrpcService<BadTrailer>());
+
+        var exception = await Assert.ThrowsAsync<RpcException>(async () => await server.Client.SayAsync(new EchoRequest(), cancellationToken: Token));
+
+        Assert.Equal(StatusCode.Internal, exception.StatusCode);
+    }
+
+    [Fact]
+    public async Task Header_that_HTTP_cannot_carry_fails_the_call()
+    {
+        await using var server = await EchoServer.StartAsync();
+
+        var exception = await Assert.ThrowsAsync<RpcException>(async () =>
+            await server.Client.SayAsync(new EchoRequest(), new Metadata { { "x-text", "line\r\nx-injected: yes" } }, cancellationToken: Token));
+
+        Assert.Equal(StatusCode.Internal, exception.StatusCode);
+    }
+
+    [Fact]
     public async Task Rich_errors_arrive_with_their_details()
     {
         await using var server = await EchoServer.StartAsync(map: app => app.MapGrpcService<RichFailure>());
@@ -149,6 +170,7 @@ public sealed class StatusTests
 
     [Theory]
     [InlineData(400, StatusCode.Internal)]
+    [InlineData(431, StatusCode.Internal)]
     [InlineData(401, StatusCode.Unauthenticated)]
     [InlineData(403, StatusCode.PermissionDenied)]
     [InlineData(404, StatusCode.Unimplemented)]
@@ -157,7 +179,7 @@ public sealed class StatusTests
     [InlineData(502, StatusCode.Unavailable)]
     [InlineData(503, StatusCode.Unavailable)]
     [InlineData(504, StatusCode.Unavailable)]
-    [InlineData(200, StatusCode.Unknown)]
+    [InlineData(200, StatusCode.Cancelled)]
     public async Task Answer_that_is_not_grpc_becomes_a_status(int httpStatus, StatusCode expected)
     {
         await using var server = await EchoServer.StartAsync(map: app => app.Run(context =>
@@ -172,9 +194,9 @@ public sealed class StatusTests
     }
 
     [Theory]
-    [InlineData("", StatusCode.Unknown)]
+    [InlineData("", StatusCode.Cancelled)]
     [InlineData("99", StatusCode.Unknown)]
-    [InlineData("nonsense", StatusCode.Unknown)]
+    [InlineData("nonsense", StatusCode.Cancelled)]
     [InlineData("0", StatusCode.Internal)] // well, but without the message of a unary call
     public async Task Answer_with_a_strange_end_becomes_a_status(string grpcStatus, StatusCode expected)
     {
@@ -214,6 +236,15 @@ public sealed class StatusTests
         public override Task<EchoReply> Say(EchoRequest request, ServerCallContext context)
         {
             context.Status = new Status(StatusCode.OutOfRange, "quietly");
+            return Task.FromResult(new EchoReply());
+        }
+    }
+
+    private sealed class BadTrailer : Echo.EchoBase
+    {
+        public override Task<EchoReply> Say(EchoRequest request, ServerCallContext context)
+        {
+            context.ResponseTrailers.Add("x-text", "다섯\n");
             return Task.FromResult(new EchoReply());
         }
     }

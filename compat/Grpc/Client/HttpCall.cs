@@ -321,7 +321,7 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
         var contentType = response.Content.Headers.NonValidated.TryGetValues("Content-Type", out var types) ? types.ToString() : null;
         return GrpcProtocol.IsGrpcContentType(contentType)
             ? null
-            : new Status(StatusCode.Unknown, $"Bad gRPC response. Content type: '{contentType}'.");
+            : new Status(StatusCode.Cancelled, $"Bad gRPC response. Invalid content-type value: {contentType}");
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "Every failure becomes the call's status.")]
@@ -352,7 +352,7 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
         _body!.Complete();
         var trailing = _httpResponse!.TrailingHeaders;
         End(
-            ResponseStatus.Read(trailing) ?? new Status(StatusCode.Unknown, "No grpc-status found on response."),
+            ResponseStatus.Read(trailing) ?? new Status(StatusCode.Cancelled, "No grpc-status found on response."),
             ResponseStatus.ReadMetadata(trailing));
     }
 

@@ -31,7 +31,7 @@ internal static class ResponseStatus
             return null;
         var detail = headers.NonValidated.TryGetValues(GrpcProtocol.MessageHeader, out var messages) ? GrpcProtocol.DecodeMessage(messages.ToString()) : string.Empty;
         if (!int.TryParse(codes.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var code))
-            return new Status(StatusCode.Unknown, $"The peer sent '{codes}' as grpc-status. {detail}");
+            return new Status(StatusCode.Cancelled, $"The peer sent '{codes}' as grpc-status. {detail}");
         // A code of a later protocol version is unknown, but its text may still help.
         return new Status(Enum.IsDefined((StatusCode)code) ? (StatusCode)code : StatusCode.Unknown, detail);
     }
@@ -39,7 +39,7 @@ internal static class ResponseStatus
     public static Status FromHttp(HttpStatusCode code) => new(
         code switch
         {
-            HttpStatusCode.BadRequest => StatusCode.Internal,
+            HttpStatusCode.BadRequest or HttpStatusCode.RequestHeaderFieldsTooLarge => StatusCode.Internal,
             HttpStatusCode.Unauthorized => StatusCode.Unauthenticated,
             HttpStatusCode.Forbidden => StatusCode.PermissionDenied,
             HttpStatusCode.NotFound => StatusCode.Unimplemented,
