@@ -38,10 +38,11 @@ public static class Problems
         if (problem.Type?.StartsWith(TypePrefix, StringComparison.Ordinal) == true) return;
 
         var status = problem.Status ?? context.HttpContext.Response.StatusCode;
-        if (problem is HttpValidationProblemDetails)
+        if (problem is HttpValidationProblemDetails validation)
         {
             problem.Type = TypePrefix + "validation";
             problem.Title = "The request has invalid fields";
+            validation.Errors = validation.Errors.ToDictionary(error => JsonPath(error.Key), error => error.Value);
             return;
         }
 
@@ -50,6 +51,10 @@ public static class Problems
         if (status == StatusCodes.Status500InternalServerError)
             problem.Detail = "Something went wrong on our side. Quote the trace id to the operator.";
     }
+
+    // The validation source generator names C# properties; clients know the JSON fields ("items[0].name").
+    private static string JsonPath(string path) =>
+        string.Join('.', path.Split('.').Select(System.Text.Json.JsonNamingPolicy.CamelCase.ConvertName));
 
     /// <summary>Malformed JSON, wrong types and oversized bodies are the caller's error, not ours, and are said as such.</summary>
     private sealed class BadRequestExceptionHandler(IProblemDetailsService problemDetails) : IExceptionHandler

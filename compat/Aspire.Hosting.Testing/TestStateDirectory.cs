@@ -48,6 +48,9 @@ internal static class TestStateDirectory
         try
         {
             Directory.Delete(directory, recursive: true);
+            var root = Path.GetDirectoryName(directory)!;
+            if (!Directory.EnumerateFileSystemEntries(root).Any())
+                Directory.Delete(root);
         }
         catch (DirectoryNotFoundException)
         {

@@ -12,32 +12,34 @@ public sealed class ContainerInstallation(string why) : ServerInstallation(Serve
     public const string RabbitMqImage = "rabbitmq:4-management";
     public const string RedisImage = "valkey/valkey:8";
 
-    public override ServerLaunch PostgreSql(string dataDirectory, int port, string password, bool durable = true) => Launch(
+    public override ServerLaunch PostgreSql(
+        string dataDirectory, int port, string password, bool durable = true, string user = UserName) => Launch(
         "postgres",
         dataDirectory,
         port,
-        PostgreSqlConnection(port, password),
+        PostgreSqlConnection(port, user, password),
         [
             "-p", $"127.0.0.1:{port}:5432", "-v", $"{dataDirectory}:/var/lib/postgresql/data", "-e", "POSTGRES_USER", "-e", "POSTGRES_PASSWORD",
             // A second folder level: the image will not initialise a folder that holds anything else, such as lost+found.
             "-e", "PGDATA=/var/lib/postgresql/data/pg17", PostgreSqlImage,
             "-c", "max_connections=400", .. durable ? Array.Empty<string>() : ["-c", "fsync=off"],
         ],
-        new() { ["POSTGRES_USER"] = UserName, ["POSTGRES_PASSWORD"] = password },
-        token => ServerProbes.PostgreSqlAsync(port, UserName, token),
+        new() { ["POSTGRES_USER"] = user, ["POSTGRES_PASSWORD"] = password },
+        token => ServerProbes.PostgreSqlAsync(port, user, token),
         UnixProcess.SigInt);
 
-    public override ServerLaunch RabbitMq(string dataDirectory, int port, string password, PortAllocator ports) => Launch(
+    public override ServerLaunch RabbitMq(
+        string dataDirectory, int port, string password, PortAllocator ports, string user = UserName) => Launch(
         "rabbitmq",
         dataDirectory,
         port,
-        RabbitMqConnection(port, password),
+        RabbitMqConnection(port, user, password),
         [
             // The broker's data is named after its host: a fixed one, or every restart would begin empty.
             "--hostname", "fleet", "-p", $"127.0.0.1:{port}:5672", "-v", $"{dataDirectory}:/var/lib/rabbitmq",
             "-e", "RABBITMQ_DEFAULT_USER", "-e", "RABBITMQ_DEFAULT_PASS", RabbitMqImage,
         ],
-        new() { ["RABBITMQ_DEFAULT_USER"] = UserName, ["RABBITMQ_DEFAULT_PASS"] = password },
+        new() { ["RABBITMQ_DEFAULT_USER"] = user, ["RABBITMQ_DEFAULT_PASS"] = password },
         token => ServerProbes.RabbitMqAsync(port, token));
 
     public override ServerLaunch Redis(string dataDirectory, int port, string password, bool durable = true) => Launch(

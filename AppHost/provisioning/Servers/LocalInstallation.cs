@@ -50,11 +50,12 @@ public sealed class LocalInstallation(ServerSource source, string why, LocalBina
 
     public LocalBinaries Binaries { get; } = binaries;
 
-    public override ServerLaunch PostgreSql(string dataDirectory, int port, string password, bool durable = true)
+    public override ServerLaunch PostgreSql(
+        string dataDirectory, int port, string password, bool durable = true, string user = UserName)
     {
         var cluster = $"pg{Binaries.PostgreSqlMajor}";
         var seen = Seen(dataDirectory);
-        string[] durability = durable ? [] : ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"];
+        string[] durability = durable ? [] : ["-c", "fsync=off", "-c", "full_page_writes=off"];
         var (fileName, arguments) = Wrap(dataDirectory, "postgres", [
             $"{Binaries.PostgreSqlBin}/postgres", "-D", $"{seen}/{cluster}", "-p", $"{port}",
             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=400",
@@ -68,14 +69,15 @@ public sealed class LocalInstallation(ServerSource source, string why, LocalBina
             Arguments = arguments,
             Environment = PlainEnvironment,
             Port = port,
-            ConnectionString = PostgreSqlConnection(port, password),
+            ConnectionString = PostgreSqlConnection(port, user, password),
             StopSignal = UnixProcess.SigInt, // "fast": open sessions are ended, a plain SIGTERM waits for them
-            PrepareAsync = token => PreparePostgreSqlAsync(dataDirectory, cluster, password, token),
-            IsReadyAsync = token => ServerProbes.PostgreSqlAsync(port, UserName, token),
+            PrepareAsync = token => PreparePostgreSqlAsync(dataDirectory, cluster, user, password, token),
+            IsReadyAsync = token => ServerProbes.PostgreSqlAsync(port, user, token),
         };
     }
 
-    public override ServerLaunch RabbitMq(string dataDirectory, int port, string password, PortAllocator ports)
+    public override ServerLaunch RabbitMq(
+        string dataDirectory, int port, string password, PortAllocator ports, string user = UserName)
     {
         var seen = Seen(dataDirectory);
         var (fileName, arguments) = Wrap(
@@ -109,9 +111,9 @@ public sealed class LocalInstallation(ServerSource source, string why, LocalBina
                     "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}",
             },
             Port = port,
-            ConnectionString = RabbitMqConnection(port, password),
+            ConnectionString = RabbitMqConnection(port, user, password),
             StopTimeout = TimeSpan.FromSeconds(30),
-            PrepareAsync = token => PrepareRabbitMqAsync(dataDirectory, port, password, token),
+            PrepareAsync = token => PrepareRabbitMqAsync(dataDirectory, port, user, password, token),
             IsReadyAsync = token => ServerProbes.RabbitMqAsync(port, token),
         };
     }
@@ -134,7 +136,7 @@ public sealed class LocalInstallation(ServerSource source, string why, LocalBina
         };
     }
 
-    // The caller's environment does not reach into the root: a locale, a PGDATA or an ERL_FLAGS of the host would mean something else there.
+    // The host's locale and search path would mean something else inside the root.
     private static Dictionary<string, string> PlainEnvironment => new()
     {
         ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -148,7 +150,8 @@ public sealed class LocalInstallation(ServerSource source, string why, LocalBina
         ? ("setsid", ["unshare", "--mount", "sh", "-c", ConfinedScript, "sh", Binaries.Root, dataDirectory, user, .. command])
         : ("setsid", command);
 
-    private async Task PreparePostgreSqlAsync(string dataDirectory, string cluster, string password, CancellationToken cancellationToken)
+    private async Task PreparePostgreSqlAsync(
+        string dataDirectory, string cluster, string user, string password, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(dataDirectory);
         RemoveStalePostmasterFile(Path.Combine(dataDirectory, cluster, "postmaster.pid"));
@@ -169,7 +172,7 @@ public sealed class LocalInstallation(ServerSource source, string why, LocalBina
             await OwnAsync(dataDirectory, "postgres", cancellationToken, always: true);
             var seen = Seen(dataDirectory);
             var (fileName, arguments) = Wrap(dataDirectory, "postgres", [
-                $"{Binaries.PostgreSqlBin}/initdb", "-D", $"{seen}/{cluster}.new", "-U", UserName, "--encoding=UTF8", "--locale=C.UTF-8",
+                $"{Binaries.PostgreSqlBin}/initdb", "-D", $"{seen}/{cluster}.new", "-U", user, "--encoding=UTF8", "--locale=C.UTF-8",
                 "--auth=scram-sha-256", $"--pwfile={seen}/initial-password", "--no-instructions",
             ]);
             await RunAsync("initdb", fileName, arguments, cancellationToken);
@@ -204,13 +207,14 @@ public sealed class LocalInstallation(ServerSource source, string why, LocalBina
         File.Delete(file);
     }
 
-    private async Task PrepareRabbitMqAsync(string dataDirectory, int port, string password, CancellationToken cancellationToken)
+    private async Task PrepareRabbitMqAsync(
+        string dataDirectory, int port, string user, string password, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(Path.Combine(dataDirectory, "mnesia"));
         Directory.CreateDirectory(Path.Combine(dataDirectory, "log"));
         AtomicFile.Write(Path.Combine(dataDirectory, "rabbitmq.conf"), $"""
             listeners.tcp.1 = 127.0.0.1:{port}
-            default_user = {UserName}
+            default_user = {user}
             default_pass = {password}
             disk_free_limit.absolute = 256MB
             log.console.level = info

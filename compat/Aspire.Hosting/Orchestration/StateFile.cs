@@ -25,7 +25,9 @@ internal sealed class StateFile(FleetPaths paths, ResourceNotificationService no
     {
         await _ending.CancelAsync();
         await _writing;
-        Write();
+        // A start that was refused before it began has nothing to tell.
+        if (_orchestrator is not null)
+            Write();
     }
 
     public void Dispose() => _ending.Dispose();

@@ -1,0 +1,65 @@
+using System.Text;
+using Fleet.Contracts.Inference.V1;
+using Fleet.Inference.Engine;
+using Google.Protobuf;
+using FinishReason = Fleet.Contracts.Inference.V1.FinishReason;
+using GenerationDelta = Fleet.Contracts.Inference.V1.GenerationDelta;
+using GenerationFinished = Fleet.Contracts.Inference.V1.GenerationFinished;
+using GenerationStarted = Fleet.Contracts.Inference.V1.GenerationStarted;
+using TokenLogprob = Fleet.Contracts.Inference.V1.TokenLogprob;
+
+namespace Fleet.Inference.Api;
+
+internal static class GenerationMessages
+{
+    public static GenerateResponse ToMessage(this GenerationEvent generationEvent, string model, int cachedTokens) => generationEvent switch
+    {
+        Engine.GenerationStarted started => new GenerateResponse
+        {
+            Started = new GenerationStarted
+            {
+                Model = model,
+                PromptTokens = started.PromptTokens,
+                CachedTokens = started.CachedTokens,
+                QueueMs = started.Queued.TotalMilliseconds,
+            },
+        },
+        Engine.GenerationDelta delta => new GenerateResponse { Delta = ToMessage(delta) },
+        Engine.GenerationFinished finished => new GenerateResponse { Finished = ToMessage(finished, cachedTokens) },
+        _ => throw new InvalidOperationException($"Unknown event {generationEvent.GetType().Name}."),
+    };
+
+    private static GenerationDelta ToMessage(Engine.GenerationDelta delta)
+    {
+        var message = new GenerationDelta { Text = delta.Text };
+        message.TokenIds.AddRange(delta.TokenIds);
+        message.Logprobs.AddRange(delta.Logprobs.Select(ToMessage));
+        return message;
+    }
+
+    private static TokenLogprob ToMessage(Engine.TokenLogprob logprob)
+    {
+        var message = new TokenLogprob
+        {
+            TokenId = logprob.TokenId,
+            Token = Encoding.UTF8.GetString(logprob.Bytes.Span),
+            TokenBytes = ByteString.CopyFrom(logprob.Bytes.Span),
+            Logprob = logprob.Logprob,
+        };
+        message.Top.AddRange(logprob.Top.Select(ToMessage));
+        return message;
+    }
+
+    private static GenerationFinished ToMessage(Engine.GenerationFinished finished, int cachedTokens) => new()
+    {
+        Reason = finished.Reason == Engine.FinishReason.Length ? FinishReason.Length : FinishReason.Stop,
+        Usage = new Usage { PromptTokens = finished.PromptTokens, CachedTokens = cachedTokens, CompletionTokens = finished.CompletionTokens },
+        Timings = new Timings
+        {
+            QueueMs = finished.Timings.Queued.TotalMilliseconds,
+            PrefillMs = finished.Timings.Prefill.TotalMilliseconds,
+            DecodeMs = finished.Timings.Decode.TotalMilliseconds,
+            TimeToFirstTokenMs = finished.Timings.TimeToFirstToken.TotalMilliseconds,
+        },
+    };
+}

@@ -1,0 +1,162 @@
+using Fleet.Contracts.Inference.V1;
+using Fleet.Inference.Engine;
+using Fleet.Inference.Models;
+using Fleet.Inference.Native;
+using Fleet.Inference.Telemetry;
+using Grpc.Core;
+using Contract = Fleet.Contracts.Inference.V1.Inference;
+
+namespace Fleet.Inference.Api;
+
+/// <summary>The gRPC face of the engine: reads and checks a request, leases a model, streams what it says. Holds no state.</summary>
+internal sealed class InferenceService(ModelHost models, NativeLibraries native, InferenceMetrics metrics, TimeProvider time) : Contract.InferenceBase
+{
+    public override Task Generate(GenerateRequest request, IServerStreamWriter<GenerateResponse> responseStream, ServerCallContext context) =>
+        GuardAsync(context, async cancellationToken =>
+        {
+            var generation = RequestReader.Read(request);
+            using var lease = await models.AcquireAsync<ITextGenerator>(request.Model, cancellationToken);
+            using var measured = metrics.StartGeneration(lease.Model.Id, time);
+            try
+            {
+                var cached = 0;
+                await foreach (var generationEvent in lease.Engine.GenerateAsync(generation, cancellationToken))
+                {
+                    if (generationEvent is Engine.GenerationStarted started)
+                        cached = started.CachedTokens;
+                    if (generationEvent is Engine.GenerationFinished finished)
+                        lease.Statistics.Completed(finished.PromptTokens, finished.CompletionTokens);
+
+                    measured.Observe(generationEvent);
+                    await responseStream.WriteAsync(generationEvent.ToMessage(lease.Model.Id, cached), cancellationToken);
+                }
+            }
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                lease.Statistics.Failed();
+                measured.Failed(exception);
+                throw;
+            }
+        });
+
+    public override Task<EmbedResponse> Embed(EmbedRequest request, ServerCallContext context) =>
+        GuardAsync(context, async cancellationToken =>
+        {
+            var texts = RequestReader.Read(request);
+            using var lease = await models.AcquireAsync<ITextEmbedder>(request.Model, cancellationToken);
+            var started = time.GetTimestamp();
+            var batch = await lease.Engine.EmbedAsync(texts, request.Truncate, cancellationToken);
+            lease.Statistics.Completed(batch.PromptTokens, 0);
+            metrics.Embedded(lease.Model.Id, batch.PromptTokens, time.GetElapsedTime(started));
+
+            var response = new EmbedResponse
+            {
+                Model = lease.Model.Id,
+                Dimensions = lease.Engine.Dimensions,
+                PromptTokens = batch.PromptTokens,
+                Space = lease.Engine.Space,
+            };
+            foreach (var embedding in batch.Embeddings)
+            {
+                var message = new Embedding { Truncated = embedding.Truncated };
+                message.Values.AddRange(embedding.Values);
+                response.Embeddings.Add(message);
+            }
+
+            return response;
+        });
+
+    public override Task<RerankResponse> Rerank(RerankRequest request, ServerCallContext context) =>
+        GuardAsync<RerankResponse>(context, _ => throw new EngineException(EngineError.NotSupported, "No reranking model is installed."));
+
+    public override Task<TokenizeResponse> Tokenize(TokenizeRequest request, ServerCallContext context) =>
+        GuardAsync(context, async cancellationToken =>
+        {
+            using var lease = await models.AcquireAsync<IModelEngine>(request.Model, cancellationToken);
+            var tokens = request.Messages.Count > 0 ? lease.Engine.Tokenize(RequestReader.Read(request.Messages)) : lease.Engine.Tokenize(request.Text);
+            var response = new TokenizeResponse { Model = lease.Model.Id, Count = tokens.Count };
+            response.TokenIds.AddRange(tokens.Ids);
+            return response;
+        });
+
+    public override Task<ListModelsResponse> ListModels(ListModelsRequest request, ServerCallContext context) =>
+        GuardAsync(context, _ =>
+        {
+            var response = new ListModelsResponse();
+            response.Models.AddRange(models.List().Select(model => model.ToMessage()));
+            return Task.FromResult(response);
+        });
+
+    public override Task LoadModel(LoadModelRequest request, IServerStreamWriter<LoadModelProgress> responseStream, ServerCallContext context) =>
+        GuardAsync(context, async cancellationToken =>
+        {
+            await foreach (var model in models.LoadAsync(request.Model, cancellationToken))
+            {
+                var progress = new LoadModelProgress { Model = model.Model.Id, State = model.State.ToMessage(), Progress = model.Progress, Error = model.Error };
+                await responseStream.WriteAsync(progress, cancellationToken);
+            }
+        });
+
+    public override Task<UnloadModelResponse> UnloadModel(UnloadModelRequest request, ServerCallContext context) =>
+        GuardAsync(context, async cancellationToken =>
+        {
+            await models.UnloadAsync(request.Model, cancellationToken);
+            return new UnloadModelResponse();
+        });
+
+    public override Task<GetStatusResponse> GetStatus(GetStatusRequest request, ServerCallContext context) =>
+        GuardAsync(context, _ =>
+        {
+            var snapshots = models.List();
+            var response = new GetStatusResponse
+            {
+                Running = snapshots.Sum(model => model.Activity.Running),
+                Queued = snapshots.Sum(model => model.Activity.Queued),
+                NativeVersion = native.Version ?? "",
+            };
+            response.Models.AddRange(snapshots.Select(model => model.ToMessage()));
+            response.Devices.AddRange(native.Devices.Select(device => new Device
+            {
+                Name = device.Name,
+                Description = device.Description,
+                MemoryFreeBytes = device.MemoryFreeBytes,
+                MemoryTotalBytes = device.MemoryTotalBytes,
+                IsGpu = device.IsGpu,
+            }));
+            response.Sequences.AddRange(
+                from model in snapshots
+                from sequence in model.Activity.Sequences
+                select new SequenceStatus
+                {
+                    RequestId = sequence.RequestId,
+                    Model = model.Model.Id,
+                    State = sequence.State,
+                    PromptTokens = sequence.PromptTokens,
+                    CompletionTokens = sequence.CompletionTokens,
+                });
+            return Task.FromResult(response);
+        });
+
+    private async Task GuardAsync(ServerCallContext context, Func<CancellationToken, Task> call) =>
+        await GuardAsync(context, async cancellationToken =>
+        {
+            await call(cancellationToken);
+            return true;
+        });
+
+    private async Task<T> GuardAsync<T>(ServerCallContext context, Func<CancellationToken, Task<T>> call)
+    {
+        try
+        {
+            return await call(context.CancellationToken);
+        }
+        catch (EngineException exception)
+        {
+            throw exception.ToRpcException();
+        }
+        catch (OperationCanceledException) when (context.CancellationToken.IsCancellationRequested)
+        {
+            throw RpcErrors.Cancelled(context, time);
+        }
+    }
+}

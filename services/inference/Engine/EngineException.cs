@@ -1,0 +1,35 @@
+namespace Fleet.Inference.Engine;
+
+internal enum EngineError
+{
+    /// <summary>The request can never succeed as it is.</summary>
+    InvalidRequest,
+
+    ModelNotFound,
+
+    /// <summary>The model cannot do this: a generator asked to embed, a prompt longer than the context.</summary>
+    NotSupported,
+
+    QueueFull,
+
+    /// <summary>The model is loading, being unloaded, or failed to load.</summary>
+    Unavailable,
+
+    /// <summary>The engine itself failed.</summary>
+    Internal,
+}
+
+/// <summary>A request the engine did not fulfil, with the reason a caller can act on.</summary>
+internal sealed class EngineException(EngineError error, string message, Exception? inner = null) : Exception(message, inner)
+{
+    public EngineError Error { get; } = error;
+
+    /// <summary>Set with <see cref="EngineError.QueueFull"/>.</summary>
+    public int Queued { get; init; }
+
+    /// <summary>Set with <see cref="EngineError.QueueFull"/>.</summary>
+    public int Running { get; init; }
+
+    /// <summary>When trying again may help; null when it will not.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+}

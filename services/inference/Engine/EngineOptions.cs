@@ -1,0 +1,45 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.Options;
+
+namespace Fleet.Inference.Engine;
+
+/// <summary>How a loaded generator works.</summary>
+internal sealed class EngineOptions : IValidatableObject
+{
+    public const string SectionName = "Inference";
+
+    /// <summary>Replies generated at a time per model. Default 8; cut at load when their caches would take over half of the memory.</summary>
+    [Range(1, 256)]
+    public int MaxSequences { get; set; } = 8;
+
+    /// <summary>Requests that may wait per model; one more is refused with the numbers. Default 64.</summary>
+    [Range(0, 100_000)]
+    public int MaxQueuedRequests { get; set; } = 64;
+
+    /// <summary>Tokens of context per reply, prompt included; never more than the model was trained for. 0 = all it was trained for. Default 4096.</summary>
+    [Range(0, 1_048_576)]
+    public int ContextTokens { get; set; } = 4096;
+
+    /// <summary>Tokens one decode computes at most: bounds how long a step takes, and so how long cancelling takes. Default 512.</summary>
+    [Range(16, 16_384)]
+    public int BatchTokens { get; set; } = 512;
+
+    /// <summary>Threads that compute; 0 = all cores but one, which serves the connections. More than there are free cores is far slower, not faster.</summary>
+    [Range(0, 1024)]
+    public int Threads { get; set; }
+
+    /// <summary>Layers to put on a GPU when the libraries have one; -1 = all.</summary>
+    [Range(-1, 10_000)]
+    public int GpuLayers { get; set; } = -1;
+
+    public int EffectiveThreads => Threads > 0 ? Threads : Math.Max(1, Environment.ProcessorCount - 1);
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (BatchTokens <= MaxSequences)
+            yield return new ValidationResult("BatchTokens must be larger than MaxSequences.", [nameof(BatchTokens)]);
+    }
+}
+
+[OptionsValidator]
+internal sealed partial class EngineOptionsValidator : IValidateOptions<EngineOptions>;

@@ -1,0 +1,34 @@
+using Fleet.Inference.Engine;
+using Fleet.Inference.Models;
+using Fleet.Inference.Native;
+using Fleet.Inference.Telemetry;
+using Microsoft.Extensions.Options;
+
+namespace Fleet.Inference;
+
+internal static class InferenceSetup
+{
+    // A large batch of texts to embed is the largest message there is.
+    private const int MaxMessageBytes = 16 * 1024 * 1024;
+
+    public static IServiceCollection AddInference(this IServiceCollection services)
+    {
+        services.AddOptions<ModelsOptions>().BindConfiguration(ModelsOptions.SectionName).ValidateOnStart();
+        services.AddOptions<EngineOptions>().BindConfiguration(EngineOptions.SectionName).ValidateOnStart();
+        services.AddOptions<NativeOptions>().BindConfiguration(NativeOptions.SectionName).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<ModelsOptions>, ModelsOptionsValidator>();
+        services.AddSingleton<IValidateOptions<EngineOptions>, EngineOptionsValidator>();
+        services.AddSingleton<IValidateOptions<NativeOptions>, NativeOptionsValidator>();
+
+        services.AddSingleton<NativeLibraries>();
+        services.AddSingleton<IModelLoader, LlamaModelLoader>();
+        services.AddSingleton<ModelCatalogue>();
+        services.AddSingleton<ModelHost>();
+        services.AddSingleton<InferenceMetrics>();
+        services.AddSingleton<ModelEvents>();
+        services.AddHostedService(provider => provider.GetRequiredService<ModelEvents>());
+        services.AddHealthChecks().AddCheck<NativeLibrariesCheck>("native-libraries");
+        services.AddGrpc(options => options.MaxReceiveMessageSize = MaxMessageBytes);
+        return services;
+    }
+}

@@ -1,0 +1,102 @@
+using System.Collections.Frozen;
+using Fleet.Inference.Engine.Extractive;
+using Fleet.Inference.Engine.NGram;
+
+namespace Fleet.Inference.Models;
+
+internal enum ModelKind
+{
+    Chat,
+    Embedding,
+    Reranker,
+}
+
+/// <summary>What a model is, before it is loaded.</summary>
+internal sealed record ModelDescription
+{
+    public required string Id { get; init; }
+
+    public required ModelKind Kind { get; init; }
+
+    /// <summary>Null for the built-in engines.</summary>
+    public string? Path { get; init; }
+
+    public bool BuiltIn => Path is null;
+
+    public string Architecture { get; init; } = "";
+
+    /// <summary>0 = unlimited.</summary>
+    public int ContextTokens { get; init; }
+
+    /// <summary>0 for generators.</summary>
+    public int Dimensions { get; init; }
+
+    public long SizeBytes { get; init; }
+
+    public long Parameters { get; init; }
+
+    public string? ChatTemplate { get; init; }
+
+    public DateTimeOffset Created { get; init; }
+
+    /// <summary>Why the file cannot be used; null when it looks sound.</summary>
+    public string? Problem { get; init; }
+
+    public static ModelDescription Extractive { get; } = new() { Id = ExtractiveEngine.Id, Kind = ModelKind.Chat, Architecture = "extractive" };
+
+    public static ModelDescription NGramEmbedding { get; } = new()
+    {
+        Id = NGramEmbedder.Id,
+        Kind = ModelKind.Embedding,
+        Architecture = "ngram",
+        Dimensions = NGramEmbedder.Width,
+    };
+
+    // Architectures that are encoders whatever their pooling key says.
+    private static readonly FrozenSet<string> Encoders = new[]
+    {
+        "bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "neo-bert", "modern-bert", "eurobert", "gemma-embedding", "t5encoder",
+    }.ToFrozenSet(StringComparer.Ordinal);
+
+    // llama.cpp's LLAMA_POOLING_TYPE_RANK
+    private const int RankPooling = 4;
+
+    /// <summary>Describes a file in the models directory; one that cannot be read is listed with its problem.</summary>
+    public static ModelDescription FromFile(FileInfo file)
+    {
+        var described = new ModelDescription
+        {
+            Id = System.IO.Path.GetFileNameWithoutExtension(file.Name),
+            Kind = ModelKind.Chat,
+            Path = file.FullName,
+            SizeBytes = file.Length,
+            Created = file.LastWriteTimeUtc,
+        };
+
+        try
+        {
+            var header = GgufReader.Read(file.FullName);
+            var kind = KindOf(header);
+            return described with
+            {
+                Kind = kind,
+                Architecture = header.Architecture,
+                ContextTokens = (int)Math.Clamp(header.OfArchitecture("context_length") ?? 0, 0, int.MaxValue),
+                Dimensions = kind == ModelKind.Embedding ? (int)Math.Clamp(header.OfArchitecture("embedding_length") ?? 0, 0, int.MaxValue) : 0,
+                Parameters = header.Parameters,
+                ChatTemplate = header.Text("tokenizer.chat_template"),
+            };
+        }
+        catch (GgufException exception)
+        {
+            return described with { Problem = exception.Message };
+        }
+    }
+
+    private static ModelKind KindOf(GgufHeader header) => header.OfArchitecture("pooling_type") switch
+    {
+        RankPooling => ModelKind.Reranker,
+        > 0 => ModelKind.Embedding,
+        _ => Encoders.Contains(header.Architecture) ? ModelKind.Embedding : ModelKind.Chat,
+    };
+}

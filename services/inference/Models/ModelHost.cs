@@ -1,0 +1,378 @@
+using System.Runtime.CompilerServices;
+using Fleet.Contracts.Events;
+using Fleet.Inference.Engine;
+using Fleet.Inference.Engine.Extractive;
+using Fleet.Inference.Engine.NGram;
+using Microsoft.Extensions.Options;
+
+namespace Fleet.Inference.Models;
+
+/// <summary>
+/// Which models are in memory. A request leases a model: it is loaded on first use (others wait for the same load), kept while leased,
+/// and evicted least recently used when another needs the memory. Thread-safe; one lock, never held across a load.
+/// </summary>
+internal sealed partial class ModelHost : IAsyncDisposable
+{
+    private static readonly TimeSpan BusyRetry = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, HostedModel> _models = new(StringComparer.Ordinal);
+    private readonly ModelCatalogue _catalogue;
+    private readonly IModelLoader _loader;
+    private readonly ModelEvents _events;
+    private readonly ModelsOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger<ModelHost> _logger;
+    private readonly CancellationTokenSource _stopping = new();
+
+    public ModelHost(ModelCatalogue catalogue, IModelLoader loader, ModelEvents events, IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger)
+    {
+        (_catalogue, _loader, _events, _options, _time, _logger) = (catalogue, loader, events, options.Value, time, logger);
+        _catalogue.Changed += FollowCatalogue;
+        FollowCatalogue();
+    }
+
+    public IReadOnlyList<ModelSnapshot> List()
+    {
+        lock (_lock)
+        {
+            var chat = DefaultId(ModelKind.Chat);
+            var embedding = DefaultId(ModelKind.Embedding);
+            return [.. _models.Values
+                .OrderBy(model => model.Description.BuiltIn).ThenBy(model => model.Description.Id, StringComparer.Ordinal)
+                .Select(model => Snapshot(model, model.Description.Id == chat || model.Description.Id == embedding))];
+        }
+    }
+
+    /// <summary>Leases a model for one request, loading it first if need be. An empty id means the default of the kind the engine type implies.</summary>
+    public async Task<ModelLease<TEngine>> AcquireAsync<TEngine>(string id, CancellationToken cancellationToken)
+        where TEngine : class, IModelEngine
+    {
+        while (true)
+        {
+            Task loading;
+            lock (_lock)
+            {
+                var model = Require<TEngine>(id);
+                if (model.Draining is not null)
+                    throw new EngineException(EngineError.Unavailable, $"The model {model.Description.Id} is being unloaded.") { RetryAfter = BusyRetry };
+                if (model.State == ModelState.Ready)
+                    return Lease<TEngine>(model);
+                if (model.State == ModelState.Failed && _time.GetElapsedTime(model.FailedAt) < _options.RetryFailedAfter)
+                    throw Failed(model);
+
+                loading = StartLoading(model);
+            }
+
+            await loading.WaitAsync(cancellationToken);
+            lock (_lock)
+            {
+                var model = Require<TEngine>(id);
+                if (model.State == ModelState.Failed)
+                    throw Failed(model);
+            }
+        }
+    }
+
+    /// <summary>Loads a model (again, if it had failed) and reports until it is ready or has failed.</summary>
+    public async IAsyncEnumerable<ModelSnapshot> LoadAsync(string id, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        Task loading;
+        lock (_lock)
+        {
+            var model = Require(id);
+            loading = model.State == ModelState.Ready ? Task.CompletedTask : StartLoading(model);
+        }
+
+        while (true)
+        {
+            ModelSnapshot snapshot;
+            lock (_lock)
+                snapshot = Snapshot(Require(id), isDefault: false);
+            yield return snapshot;
+            if (loading.IsCompleted && snapshot.State != ModelState.Loading)
+                yield break;
+
+            await Task.WhenAny(loading, Task.Delay(TimeSpan.FromMilliseconds(200), _time, cancellationToken));
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    /// <summary>Frees a model's memory once the requests that use it have ended. Nothing happens when it is not in memory.</summary>
+    public async Task UnloadAsync(string id, CancellationToken cancellationToken)
+    {
+        Task drained;
+        lock (_lock)
+        {
+            var model = Require(id);
+            if (model.Description.BuiltIn)
+                throw new EngineException(EngineError.NotSupported, $"{id} is built in and cannot be unloaded.");
+            if (model.State == ModelState.Loading)
+                throw new EngineException(EngineError.Unavailable, $"{id} is loading.") { RetryAfter = BusyRetry };
+            if (model.State != ModelState.Ready)
+                return;
+
+            model.Draining ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            drained = model.Draining.Task;
+            if (model.Leases == 0)
+                model.Draining.TrySetResult();
+        }
+
+        await drained.WaitAsync(cancellationToken);
+        await FreeAsync(id);
+    }
+
+    /// <summary>Unloads a model and deletes its files. False when there is no such file.</summary>
+    public async Task<bool> DeleteAsync(string id, CancellationToken cancellationToken)
+    {
+        if (_catalogue.Find(id) is null or { BuiltIn: true })
+            return false;
+
+        await UnloadAsync(id, cancellationToken);
+        return _catalogue.Delete(id);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _catalogue.Changed -= FollowCatalogue;
+        await _stopping.CancelAsync();
+        Task[] loading;
+        lock (_lock)
+            loading = [.. _models.Values.Select(model => model.Loading)];
+        await Task.WhenAll(loading);
+
+        IModelEngine[] engines;
+        lock (_lock)
+        {
+            engines = [.. _models.Values.Select(model => model.Engine).OfType<IModelEngine>()];
+            _models.Clear();
+        }
+
+        foreach (var engine in engines)
+            await engine.DisposeAsync();
+        _stopping.Dispose();
+    }
+
+    // The caller holds the lock from here on down, unless a name ends in Async.
+
+    private ModelLease<TEngine> Lease<TEngine>(HostedModel model)
+        where TEngine : class, IModelEngine
+    {
+        model.Leases++;
+        model.LastUsed = _time.GetTimestamp();
+        return new ModelLease<TEngine>(model.Description, (TEngine)model.Engine!, model.Statistics, () => Release(model));
+    }
+
+    private void Release(HostedModel model)
+    {
+        lock (_lock)
+        {
+            model.Leases--;
+            model.LastUsed = _time.GetTimestamp();
+            if (model.Leases == 0)
+                model.Draining?.TrySetResult();
+        }
+    }
+
+    private HostedModel Require<TEngine>(string id)
+        where TEngine : class, IModelEngine
+    {
+        var kind = typeof(TEngine) == typeof(ITextEmbedder) ? ModelKind.Embedding : ModelKind.Chat;
+        var model = Require(id.Length > 0 ? id : DefaultId(kind));
+
+        // Token counts are every model's business; the rest is not.
+        if (typeof(TEngine) != typeof(IModelEngine) && model.Description.Kind != kind)
+        {
+            throw new EngineException(EngineError.NotSupported, kind == ModelKind.Embedding
+                ? $"{model.Description.Id} is not an embedding model."
+                : $"{model.Description.Id} does not generate text.");
+        }
+
+        return model;
+    }
+
+    private HostedModel Require(string id) =>
+        _models.GetValueOrDefault(id) ?? throw new EngineException(EngineError.ModelNotFound, $"There is no model {id}.");
+
+    private string DefaultId(ModelKind kind)
+    {
+        var configured = kind == ModelKind.Chat ? _options.DefaultChatModel : _options.DefaultEmbeddingModel;
+        if (configured.Length > 0)
+            return configured;
+        if (kind == ModelKind.Embedding)
+            return NGramEmbedder.Id;
+
+        var installed = _loader.Unavailable is null
+            ? _models.Values.Where(model => model.Description is { Kind: ModelKind.Chat, BuiltIn: false, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)
+            : null;
+        return installed?.Description.Id ?? ExtractiveEngine.Id;
+    }
+
+    private Task StartLoading(HostedModel model)
+    {
+        if (model.State == ModelState.Loading)
+            return model.Loading;
+
+        model.State = ModelState.Loading;
+        model.Error = "";
+        model.Progress = 0;
+        return model.Loading = Task.Run(() => LoadAsync(model), CancellationToken.None);
+    }
+
+    private async Task LoadAsync(HostedModel model)
+    {
+        var id = model.Description.Id;
+        var started = _time.GetTimestamp();
+        try
+        {
+            if (model.Description.Problem is { } problem)
+                throw new GgufException(problem);
+            if (_loader.Unavailable is { } unavailable)
+                throw new EngineException(EngineError.Unavailable, unavailable);
+
+            await MakeRoomAsync(model);
+            var engine = _loader.Load(model.Description, new LoadProgress(model), _stopping.Token);
+            lock (_lock)
+            {
+                model.Engine = engine;
+                model.State = ModelState.Ready;
+                model.LastUsed = _time.GetTimestamp();
+            }
+
+            var duration = _time.GetElapsedTime(started);
+            Log.Loaded(_logger, id, duration.TotalSeconds);
+            _events.Publish(new ModelLoaded { Model = id, Duration = duration, MemoryBytes = model.MemoryBytes });
+        }
+        catch (Exception exception)
+        {
+            // Whatever it was, the service lives on and the reason is kept where people look for it.
+            var reason = exception is EngineException or GgufException ? exception.Message : "The model could not be loaded; the log says more.";
+            lock (_lock)
+            {
+                model.State = ModelState.Failed;
+                model.Error = reason;
+                model.FailedAt = _time.GetTimestamp();
+            }
+
+            Log.Failed(_logger, exception, id);
+            _events.Publish(new ModelFailed { Model = id, Reason = reason });
+        }
+    }
+
+    private async Task MakeRoomAsync(HostedModel model)
+    {
+        while (_options.MemoryBudgetBytes > 0)
+        {
+            string victim;
+            lock (_lock)
+            {
+                var used = _models.Values.Where(other => other.Engine is not null).Sum(other => other.MemoryBytes);
+                if (used + model.MemoryBytes <= _options.MemoryBudgetBytes)
+                    return;
+
+                var idle = _models.Values
+                    .Where(other => other is { Engine: not null, Leases: 0, Draining: null, Description.BuiltIn: false })
+                    .MinBy(other => other.LastUsed)
+                    ?? throw new EngineException(EngineError.Unavailable,
+                        $"{model.Description.Id} needs {model.MemoryBytes >> 20} MiB; {used >> 20} of {_options.MemoryBudgetBytes >> 20} MiB are in use by models that are busy.");
+                idle.Draining = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                idle.Draining.SetResult();
+                victim = idle.Description.Id;
+            }
+
+            await FreeAsync(victim);
+        }
+    }
+
+    private async Task FreeAsync(string id)
+    {
+        IModelEngine? engine;
+        HostedModel? model;
+        lock (_lock)
+        {
+            if (!_models.TryGetValue(id, out model))
+                return;
+            engine = model.Engine;
+            model.Engine = null;
+        }
+
+        if (engine is null)
+            return;
+
+        await engine.DisposeAsync();
+        lock (_lock)
+        {
+            model.State = ModelState.Installed;
+            model.Draining = null;
+        }
+
+        Log.Unloaded(_logger, id);
+        _events.Publish(new ModelUnloaded { Model = id });
+    }
+
+    private void FollowCatalogue()
+    {
+        lock (_lock)
+        {
+            foreach (var description in _catalogue.Models)
+            {
+                if (!_models.TryGetValue(description.Id, out var model))
+                {
+                    _models.Add(description.Id, model = new HostedModel(description));
+                    UseBuiltIn(model);
+                }
+                else if (model.Description != description && model.State is ModelState.Installed or ModelState.Failed)
+                {
+                    // The file was replaced: an earlier failure says nothing about it.
+                    model.Description = description;
+                    model.State = ModelState.Installed;
+                    model.Error = "";
+                }
+
+                if (description.Problem is { } problem && model.State == ModelState.Installed)
+                {
+                    model.State = ModelState.Failed;
+                    model.Error = problem;
+                    model.FailedAt = _time.GetTimestamp();
+                }
+            }
+
+            // A model whose file is gone stays as long as it is in memory.
+            foreach (var (id, _) in _models.Where(entry => _catalogue.Find(entry.Key) is null && entry.Value is { Engine: null, State: not ModelState.Loading }).ToList())
+                _models.Remove(id);
+        }
+    }
+
+    private void UseBuiltIn(HostedModel model)
+    {
+        if (!model.Description.BuiltIn)
+            return;
+
+        model.Engine = model.Description.Kind == ModelKind.Chat ? new ExtractiveEngine(_time) : new NGramEmbedder();
+        model.State = ModelState.Ready;
+    }
+
+    private static ModelSnapshot Snapshot(HostedModel model, bool isDefault) =>
+        new(model.Description, model.State, model.Error, model.State == ModelState.Ready ? 1 : model.Progress, isDefault, model.Statistics, model.Engine?.Activity ?? EngineActivity.Idle);
+
+    private EngineException Failed(HostedModel model) =>
+        new(EngineError.Unavailable, $"The model {model.Description.Id} could not be loaded: {model.Error}") { RetryAfter = _options.RetryFailedAfter };
+
+    private sealed class LoadProgress(HostedModel model) : IProgress<float>
+    {
+        // A torn read of a progress bar does no harm; a lock in a native callback might.
+        public void Report(float value) => model.Progress = value;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} loaded in {Seconds:F1} s")]
+        public static partial void Loaded(ILogger logger, string model, double seconds);
+
+        [LoggerMessage(Level = LogLevel.Error, Message = "Model {Model} could not be loaded")]
+        public static partial void Failed(ILogger logger, Exception exception, string model);
+
+        [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} unloaded")]
+        public static partial void Unloaded(ILogger logger, string model);
+    }
+}

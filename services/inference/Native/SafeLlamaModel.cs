@@ -1,0 +1,159 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Fleet.Inference.Native;
+
+/// <summary>A model in memory. Outlives its contexts, which hold a reference. Its vocabulary may be used from any thread, during decodes too.</summary>
+internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
+{
+    private readonly nint _vocabulary;
+
+    private SafeLlamaModel(nint model)
+        : base(ownsHandle: true)
+    {
+        SetHandle(model);
+        _vocabulary = LlamaNative.llama_model_get_vocab(this);
+        VocabularySize = LlamaNative.llama_vocab_n_tokens(_vocabulary);
+        TrainedContext = LlamaNative.llama_model_n_ctx_train(this);
+        EmbeddingWidth = LlamaNative.llama_model_n_embd_out(this);
+        BeginOfSequence = LlamaNative.llama_vocab_get_add_bos(_vocabulary) ? LlamaNative.llama_vocab_bos(_vocabulary) : null;
+    }
+
+    public int VocabularySize { get; }
+
+    public int TrainedContext { get; }
+
+    public int EmbeddingWidth { get; }
+
+    /// <summary>The token every text must begin with; null when the model wants none.</summary>
+    public int? BeginOfSequence { get; }
+
+    /// <summary>Blocks for as long as reading takes. The file must have been validated: some broken files abort the process.</summary>
+    public static SafeLlamaModel Load(string path, int gpuLayers, IProgress<float> progress, CancellationToken cancellationToken)
+    {
+        var state = new LoadState(progress, cancellationToken);
+        var pin = GCHandle.Alloc(state);
+        try
+        {
+            var parameters = LlamaNative.llama_model_default_params();
+            parameters.n_gpu_layers = gpuLayers;
+            parameters.progress_callback = &OnProgress;
+            parameters.progress_callback_user_data = (void*)GCHandle.ToIntPtr(pin);
+
+            LlamaLog.TakeLastError();
+            var model = LlamaNative.llama_model_load_from_file(path, parameters);
+            cancellationToken.ThrowIfCancellationRequested();
+            return model != 0 ? new SafeLlamaModel(model) : throw new LlamaException(LlamaLog.TakeLastError() ?? "llama.cpp refused the file.");
+        }
+        finally
+        {
+            pin.Free();
+        }
+    }
+
+    /// <param name="addSpecial">Adds what the vocabulary puts around a text (BERT's classifier and separator tokens).</param>
+    /// <param name="parseSpecial">Reads control tokens written out in the text. Never for text a user wrote.</param>
+    public int[] Tokenize(ReadOnlySpan<byte> text, bool addSpecial, bool parseSpecial)
+    {
+        // No token is shorter than a byte, but special ones are added around the text.
+        var tokens = new int[text.Length + 8];
+        fixed (byte* bytes = text)
+        fixed (int* buffer = tokens)
+        {
+            // A null pointer is not an empty text to the library.
+            byte none = 0;
+            var start = bytes is null ? &none : bytes;
+            var count = LlamaNative.llama_tokenize(_vocabulary, start, text.Length, buffer, tokens.Length, addSpecial, parseSpecial);
+            return count >= 0 ? tokens[..count] : throw new LlamaException($"The text has more than {tokens.Length} tokens.");
+        }
+    }
+
+    /// <summary>The token's bytes, perhaps part of a character; empty for control tokens.</summary>
+    public byte[] Piece(int token)
+    {
+        const int Enough = 256;
+        var buffer = stackalloc byte[Enough];
+        var length = LlamaNative.llama_token_to_piece(_vocabulary, token, buffer, Enough, 0, special: false);
+        if (length >= 0)
+            return new Span<byte>(buffer, length).ToArray();
+
+        var large = new byte[-length];
+        fixed (byte* bytes = large)
+            length = LlamaNative.llama_token_to_piece(_vocabulary, token, bytes, large.Length, 0, special: false);
+        return large[..Math.Max(0, length)];
+    }
+
+    public bool IsEndOfGeneration(int token) => LlamaNative.llama_vocab_is_eog(_vocabulary, token);
+
+    /// <summary>The template in the file, or null.</summary>
+    public string? ChatTemplate => Marshal.PtrToStringUTF8((nint)LlamaNative.llama_model_chat_template(this, null));
+
+    /// <summary>Writes a conversation as the template wants it; null when the template is none of those llama.cpp knows.</summary>
+    public static string? ApplyTemplate(string template, IReadOnlyList<(string Role, string Content)> messages)
+    {
+        var allocated = new List<nint>();
+        var native = new llama_chat_message[messages.Count];
+        try
+        {
+            for (var i = 0; i < native.Length; i++)
+                native[i] = new llama_chat_message { role = Utf8(messages[i].Role), content = Utf8(messages[i].Content) };
+
+            var name = Utf8(template);
+            var buffer = new byte[1024 + messages.Sum(message => message.Content.Length * 2 + 64)];
+            fixed (llama_chat_message* first = native)
+            {
+                // Unlike its siblings this function returns the needed size as a positive number.
+                for (var attempt = 0; attempt < 2; attempt++)
+                {
+                    int length;
+                    fixed (byte* bytes = buffer)
+                        length = LlamaNative.llama_chat_apply_template(name, first, (nuint)native.Length, addAssistant: true, bytes, buffer.Length);
+                    if (length < 0)
+                        return null;
+                    if (length <= buffer.Length)
+                        return System.Text.Encoding.UTF8.GetString(buffer, 0, length);
+                    buffer = new byte[length];
+                }
+            }
+
+            return null;
+        }
+        finally
+        {
+            foreach (var pointer in allocated)
+                Marshal.FreeCoTaskMem(pointer);
+        }
+
+        byte* Utf8(string text)
+        {
+            var pointer = Marshal.StringToCoTaskMemUTF8(text);
+            allocated.Add(pointer);
+            return (byte*)pointer;
+        }
+    }
+
+    protected override bool ReleaseHandle()
+    {
+        LlamaNative.llama_model_free(handle);
+        return true;
+    }
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static byte OnProgress(float value, void* data)
+    {
+        try
+        {
+            var state = (LoadState)GCHandle.FromIntPtr((nint)data).Target!;
+            state.Progress.Report(value);
+            return state.CancellationToken.IsCancellationRequested ? (byte)0 : (byte)1;
+        }
+        catch (Exception)
+        {
+            // Progress is not worth a load, and an exception must not reach native code.
+            return 1;
+        }
+    }
+
+    private sealed record LoadState(IProgress<float> Progress, CancellationToken CancellationToken);
+}
