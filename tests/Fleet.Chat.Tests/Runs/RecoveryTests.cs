@@ -54,14 +54,16 @@ public sealed class RecoveryTests
         var session = await person.OpenSessionAsync();
         await person.AskAsync(session, "first");
         // What a kill -9 in the middle of a reply leaves behind.
+        await chat.StopServiceAsync();
         await chat.Database.ExecuteAsync($"""
             update messages set status = 'streaming', content = 'You said: ' where role = 'assistant';
             update runs set status = 'running', owner = '{Guid.NewGuid()}', lease_expires_at = now() + interval '1 second', last_seq = 2
             """);
+        await chat.StartServiceAsync();
 
-        await Eventually.TrueAsync(async () => (string?)(await person.LastMessageAsync(session))["status"] == "complete");
-
-        Assert.Equal("You said: first", (string?)(await person.LastMessageAsync(session))["content"]);
+        var again = person with { Http = chat.CreateClientFor(person) };
+        await Eventually.TrueAsync(async () => (string?)(await again.LastMessageAsync(session))["status"] == "complete");
+        Assert.Equal("You said: first", (string?)(await again.LastMessageAsync(session))["content"]);
         Assert.Equal("You said: ", chat.Engine.Requests.Last().ContinueFrom);
     }
 
@@ -72,14 +74,16 @@ public sealed class RecoveryTests
         var person = chat.CreatePerson();
         var session = await person.OpenSessionAsync();
         await person.AskAsync(session, "poison");
+        await chat.StopServiceAsync();
         await chat.Database.ExecuteAsync("""
             update messages set status = 'streaming', content = 'half' where role = 'assistant';
             update runs set status = 'running', owner = null, attempts = 4
             """);
+        await chat.StartServiceAsync();
 
-        await Eventually.TrueAsync(async () => (string?)(await person.LastMessageAsync(session))["status"] == "failed");
-
-        var reply = await person.LastMessageAsync(session);
+        var again = person with { Http = chat.CreateClientFor(person) };
+        await Eventually.TrueAsync(async () => (string?)(await again.LastMessageAsync(session))["status"] == "failed");
+        var reply = await again.LastMessageAsync(session);
         Assert.Equal("gave-up", (string?)reply["error"]!["type"]);
         Assert.Equal("half", (string?)reply["content"]);
     }
