@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Net.Http.Json;
-using System.Text.Json.Nodes;
 using Fleet.Chat.Tests.Fakes;
 using Fleet.Contracts.Events;
 using Fleet.Testing;
@@ -45,6 +44,22 @@ public sealed class EventTests(ChatFixture chat) : IClassFixture<ChatFixture>
         Assert.All(completed, e => Assert.Equal(7, e.PromptTokens));
     }
 
+    [Fact]
+    public async Task An_erased_persons_conversations_go_and_no_one_elses()
+    {
+        var (erased, other) = (chat.CreatePerson(), chat.CreatePerson());
+        var session = await erased.OpenSessionAsync();
+        await erased.AskAsync(session, "forget me");
+        var kept = await other.OpenSessionAsync();
+        await using var listener = await Listener.StartAsync(chat.Prefix, []);
+
+        await listener.PublishAsync(new UserErased { UserId = erased.Id });
+
+        await Eventually.TrueAsync(async () => (long)(await chat.Database.ScalarAsync($"select count(*) from sessions where user_id = '{erased.Id}'"))! == 0);
+        Assert.Equal(0L, await chat.Database.ScalarAsync($"select count(*) from messages where session_id = '{session}'"));
+        Assert.Equal(1L, await chat.Database.ScalarAsync($"select count(*) from sessions where id = '{kept}'"));
+    }
+
     /// <summary>A service of another kind, listening on the real broker.</summary>
     private sealed class Listener(IBusControl bus) : IAsyncDisposable
     {
@@ -55,7 +70,7 @@ public sealed class EventTests(ChatFixture chat) : IClassFixture<ChatFixture>
             {
                 rabbit.Host(uri);
                 rabbit.MessageTopology.SetEntityNameFormatter(new PrefixEntityNameFormatter(rabbit.MessageTopology.EntityNameFormatter, prefix));
-                rabbit.ReceiveEndpoint(prefix + "listener", endpoint =>
+                rabbit.ReceiveEndpoint(prefix + "listener" + Guid.NewGuid().ToString("N"), endpoint =>
                 {
                     endpoint.AutoDelete = true;
                     endpoint.Durable = false;
@@ -73,6 +88,8 @@ public sealed class EventTests(ChatFixture chat) : IClassFixture<ChatFixture>
                 return Task.CompletedTask;
             }
         }
+
+        public Task PublishAsync<T>(T message) where T : class => bus.Publish(message);
 
         public async ValueTask DisposeAsync() => await bus.StopAsync();
     }

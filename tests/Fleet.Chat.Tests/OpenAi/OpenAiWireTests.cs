@@ -131,6 +131,7 @@ public sealed class OpenAiWireTests : IAsyncLifetime
     [InlineData("""{"messages":[{"role":"user"}]}""", "messages[0].content")]
     [InlineData("""{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}""", "messages[0].content[0].type")]
     [InlineData("""{"messages":"x"}""", "messages")]
+    [InlineData("""{"messages":[{"role":"user","content":"half \ud83d a pair"}]}""", "messages[0].content")]
     [InlineData("""not json""", null)]
     [InlineData("""[]""", null)]
     [InlineData("", null)]

@@ -223,6 +223,40 @@ public sealed class ReplyTests(ChatFixture chat) : IClassFixture<ChatFixture>
     }
 
     [Fact]
+    public async Task A_request_with_a_key_during_a_reply_is_refused_and_works_afterwards()
+    {
+        var person = chat.CreatePerson();
+        var session = await person.OpenSessionAsync();
+        var held = new HeldReply();
+        chat.Engine.Scripts.Enqueue(held.RunAsync);
+        var (run, _) = await person.PostAsync(session, "first");
+        async Task<HttpStatusCode> PostAsync()
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, $"/api/sessions/{session}/messages") { Content = JsonContent.Create(new { content = "second" }) };
+            request.Headers.Add("Idempotency-Key", "key-2");
+            return (await person.Http.SendAsync(request)).StatusCode;
+        }
+
+        Assert.Equal(HttpStatusCode.Conflict, await PostAsync());
+        held.Send("x");
+        held.Finish();
+        await using (var stream = await person.ResumeAsync(run, 0)) await stream.ReadToEndAsync();
+        Assert.Equal(HttpStatusCode.Accepted, await PostAsync());
+    }
+
+    [Fact]
+    public async Task Text_that_no_database_stores_is_left_out_of_the_reply()
+    {
+        var person = chat.CreatePerson();
+        var session = await person.OpenSessionAsync();
+        chat.Engine.Scripts.Enqueue(FakeEngine.Reply("a\0", "b"));
+
+        var events = await person.AskAsync(session, "zero");
+
+        Assert.Equal("ab", (string?)events[^1].Data["message"]!["content"]);
+    }
+
+    [Fact]
     public async Task Passages_reach_the_model_with_the_askers_token_and_only_cited_ones_are_stored()
     {
         var person = chat.CreatePerson();

@@ -132,6 +132,7 @@ public sealed class SessionTests(ChatFixture chat) : IClassFixture<ChatFixture>
     [InlineData("{\"config\":{\"topP\":1.01}}", "topP")]
     [InlineData("{\"config\":{\"collections\":[\"not-a-guid\"]}}", "collections")]
     [InlineData("{\"title\":5}", "title")]
+    [InlineData("{\"config\":{\"systemPrompt\":\"a\\u0000b\"}}", "systemPrompt")]
     [InlineData("[]", null)]
     [InlineData("\"text\"", null)]
     public async Task Bad_input_is_a_400_that_names_the_field(string body, string? field)
@@ -168,6 +169,7 @@ public sealed class SessionTests(ChatFixture chat) : IClassFixture<ChatFixture>
     [InlineData("{\"content\":null}")]
     [InlineData("{\"content\":[1]}")]
     [InlineData("{\"content\":\"a\\u0000b\"}")]
+    [InlineData("{\"content\":\"half \\ud83d a pair\"}")]
     [InlineData("{\"content\":\"hi\",\"parentId\":\"x\"}")]
     [InlineData("nonsense")]
     public async Task A_bad_message_is_refused_and_nothing_is_stored(string body)

@@ -114,6 +114,8 @@ public sealed class ChatSocketTests(ChatFixture chat) : IClassFixture<ChatFixtur
     [InlineData("{\"type\":\"chat_message\"}", "validation")]
     [InlineData("{\"type\":\"chat_message\",\"message\":\" \"}", "validation")]
     [InlineData("{\"type\":\"chat_message\",\"message\":\"x\",\"parentId\":\"nope\"}", "malformed-frame")]
+    [InlineData("{\"type\":\"chat_message\",\"message\":\"half \\ud83d a pair\"}", "malformed-frame")]
+    [InlineData("{\"type\":\"chat_message\",\"message\":\"a\\u0000b\"}", "validation")]
     [InlineData("{\"type\":\"resume\",\"after\":\"x\"}", "malformed-frame")]
     [InlineData("{\"type\":\"resume\",\"after\":-1}", "malformed-frame")]
     [InlineData("{\"type\":\"resume\"}", "not-found")]
