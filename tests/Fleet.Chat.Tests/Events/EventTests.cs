@@ -29,7 +29,7 @@ public sealed class EventTests(ChatFixture chat) : IClassFixture<ChatFixture>
         using var plain = await person.Http.PostAsJsonAsync("/api/llm/generate", new { prompt = "four" });
         using var openAi = await person.Http.PostAsJsonAsync("/v1/chat/completions", new { model = "fake/chat", messages = new[] { new { role = "user", content = "five" } } });
 
-        await Eventually.TrueAsync(async () => (long)(await chat.Database.ScalarAsync("select count(*) from outbox_messages where published_at is not null"))! == 8
+        await Eventually.TrueAsync(async () => (long)(await chat.Database.ScalarAsync($"select count(*) from outbox_messages where published_at is not null and payload::text like '%{person.Id}%'"))! == 8
             && heard.Count >= 8);
 
         Assert.Equal(8, heard.Select(e => e.EventId).Distinct().Count());
