@@ -28,15 +28,21 @@ IResourceBuilder<IResourceWithConnectionString> redis = IsConfigured("redis")
     ? builder.AddConnectionString("redis")
     : builder.AddRedis("redis").WithImage("valkey/valkey", "8").WithDataVolume();
 
+// --- Secrets, made once and kept with the state. ---
+var serviceSecret = builder.AddParameter("service-secret", new GenerateParameterDefault { MinLength = 40, Special = false }, secret: true, persist: true);
+var masterKey = builder.AddParameter("master-key", new GenerateParameterDefault { MinLength = 43, Special = false }, secret: true, persist: true);
+
 // --- Services. WaitFor only where the service cannot do its work without the other; the rest is retried by its clients. ---
 var auth = builder.AddProject<Projects.Fleet_Auth>("auth")
     .WithReference(authdb).WaitFor(authdb)
     .WithReference(rabbitmq).WaitFor(rabbitmq)
+    .WithEnvironment("Auth__MasterKey", masterKey)
     .WithEnvironment("Auth__AdministratorPasswordFile", Path.Combine(state, "admin-password"));
 
 var inference = builder.AddProject<Projects.Fleet_Inference>("inference")
     .WithReplicas(settings.GetValue("Replicas:Inference", 1))
     .WithReference(rabbitmq).WaitFor(rabbitmq)
+    .WithReference(auth).WaitFor(auth)
     .WithEnvironment("Inference__ModelsDirectory", Path.Combine(state, "data", "models"))
     // A crash of native code should end the process at once, not after gdb has been looked for.
     .WithEnvironment("GGML_NO_BACKTRACE", "1");
@@ -90,11 +96,13 @@ var gateway = builder.AddProject<Projects.Fleet_Gateway>("gateway")
     .WithEnvironment("DOTNET_TieredPGO", "0")
     .WithEnvironment("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit", "0");
 
-// Tokens name the address at which people reach the fleet, so every service expects the same issuer.
+// Tokens name the address at which people reach the fleet, so every service expects the same issuer; each has its own client there.
 foreach (var service in (IResourceBuilder<ProjectResource>[])[auth, inference, knowledge, chat, analytics, notification, web, gateway])
 {
     service.WithHttpHealthCheck("/health/ready")
-        .WithEnvironment("Auth__Issuer", gateway.GetEndpoint("http"));
+        .WithEnvironment("Auth__Issuer", gateway.GetEndpoint("http"))
+        .WithEnvironment("Auth__ClientId", service.Resource.Name)
+        .WithEnvironment("Auth__ClientSecret", serviceSecret);
 }
 
 await builder.Build().RunAsync();

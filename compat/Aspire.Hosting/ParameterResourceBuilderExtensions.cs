@@ -16,6 +16,30 @@ public static class ParameterResourceBuilderExtensions
         this IDistributedApplicationBuilder builder, string name, Func<string> valueGetter, bool publishValueAsDefault = false, bool secret = false) =>
         builder.AddResource(new ParameterResource(name, valueGetter, secret));
 
+    /// <summary>The configured value (<c>Parameters:name</c>) or the default; a persisted one is kept, mode 600, in <c>secrets/</c> of the state directory.</summary>
+    public static IResourceBuilder<ParameterResource> AddParameter(
+        this IDistributedApplicationBuilder builder, string name, ParameterDefault value, bool secret = false, bool persist = false) =>
+        builder.AddResource(new ParameterResource(
+            name,
+            () => builder.Configuration[$"Parameters:{name}"] ?? (persist ? Persisted(builder, name, value) : value.GetDefaultValue()),
+            secret));
+
+    private static string Persisted(IDistributedApplicationBuilder builder, string name, ParameterDefault value)
+    {
+        var state = builder.Configuration["Fleet:StateDirectory"] ?? Path.GetFullPath("../.fleet", builder.AppHostDirectory);
+        var file = Path.Combine(Directory.CreateDirectory(Path.Combine(state, "secrets")).FullName, name);
+        if (File.Exists(file))
+            return File.ReadAllText(file);
+
+        var generated = value.GetDefaultValue();
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        using var writer = new StreamWriter(file, options);
+        writer.Write(generated);
+        return generated;
+    }
+
     public static IResourceBuilder<ParameterResource> AddParameterFromConfiguration(
         this IDistributedApplicationBuilder builder, string name, string configurationKey, bool secret = false) =>
         builder.AddResource(new ParameterResource(

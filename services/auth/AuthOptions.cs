@@ -44,9 +44,10 @@ public sealed class AuthOptions
     public string? AdministratorPasswordFile { get; set; }
 
     /// <summary>
-    /// Base64 of 32 bytes that wrap the data protection keys in the database, from the environment only. Without it they lie there in the clear
-    /// and whoever reads the database can sign tokens.
+    /// A random secret of at least 32 characters from which the key that wraps the data protection keys in the database is derived; from the environment
+    /// only. Without it they lie there in the clear and whoever reads the database can sign tokens.
     /// </summary>
+    [StringLength(512, MinimumLength = 32)]
     public string? MasterKey { get; set; }
 }
 

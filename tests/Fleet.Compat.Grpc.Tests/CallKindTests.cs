@@ -2,6 +2,10 @@ using System.Diagnostics;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.TestHost;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace Fleet.Compat.Grpc.Tests;
 
@@ -9,7 +13,7 @@ public sealed class CallKindTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Unary_call_returns_what_the_service_answers()
     {
         await using var server = await EchoServer.StartAsync();
@@ -22,7 +26,7 @@ public sealed class CallKindTests
         Assert.Equal(StatusCode.OK, call.GetStatus().StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Blocking_unary_call_returns_what_the_service_answers()
     {
         await using var server = await EchoServer.StartAsync();
@@ -32,7 +36,7 @@ public sealed class CallKindTests
         Assert.Equal("blocking", reply.Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Empty_message_travels()
     {
         await using var server = await EchoServer.StartAsync();
@@ -44,7 +48,7 @@ public sealed class CallKindTests
         Assert.Equal(string.Empty, (await server.Client.SayAsync(new EchoRequest(), cancellationToken: Token)).Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Server_stream_arrives_in_order_and_ends()
     {
         await using var server = await EchoServer.StartAsync();
@@ -58,7 +62,7 @@ public sealed class CallKindTests
         Assert.Equal(StatusCode.OK, call.GetStatus().StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Server_stream_without_messages_ends_well()
     {
         await using var server = await EchoServer.StartAsync();
@@ -69,7 +73,7 @@ public sealed class CallKindTests
         Assert.Equal(StatusCode.OK, call.GetStatus().StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Each_message_of_a_server_stream_is_sent_before_the_stream_ends()
     {
         await using var server = await EchoServer.StartAsync();
@@ -80,7 +84,7 @@ public sealed class CallKindTests
         Assert.Equal("now", call.ResponseStream.Current.Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Client_stream_is_collected()
     {
         await using var server = await EchoServer.StartAsync();
@@ -93,7 +97,7 @@ public sealed class CallKindTests
         Assert.Equal("a,b,c", (await call).Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Duplex_answers_each_message_before_the_next_is_written()
     {
         await using var server = await EchoServer.StartAsync();
@@ -111,7 +115,7 @@ public sealed class CallKindTests
         Assert.Equal(StatusCode.OK, call.GetStatus().StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Hundred_streams_run_at_once_on_one_channel()
     {
         await using var server = await EchoServer.StartAsync();
@@ -136,7 +140,7 @@ public sealed class CallKindTests
         }
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Big_messages_pass_in_both_directions_when_the_limits_allow()
     {
         await using var server = await EchoServer.StartAsync(
@@ -149,7 +153,7 @@ public sealed class CallKindTests
         Assert.True(reply.Payload.Span.SequenceEqual(payload));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Writers_that_hint_at_more_still_deliver_everything()
     {
         await using var server = await EchoServer.StartAsync();
@@ -163,7 +167,7 @@ public sealed class CallKindTests
         Assert.Equal(100, (await call).Count);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Calls_carry_the_trace_of_their_caller()
     {
         ActivityTraceId seen = default;
@@ -182,6 +186,28 @@ public sealed class CallKindTests
 
         Assert.NotNull(activity);
         Assert.Equal(activity.TraceId, seen);
+    }
+
+    [Fact(Timeout = TestLimits.Milliseconds)]
+    public async Task Calls_run_in_memory_over_a_test_server()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseTestServer();
+        builder.Services.AddGrpc();
+        builder.Services.AddSingleton<CallLog>();
+        await using var app = builder.Build();
+        app.MapGrpcService<EchoService>();
+        await app.StartAsync(Token);
+        using var channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { HttpHandler = app.GetTestServer().CreateHandler() });
+        var client = new Echo.EchoClient(channel);
+
+        using var stream = client.Repeat(new EchoRequest { Text = "memory", Repeat = 3 }, cancellationToken: Token);
+        var replies = await stream.ResponseStream.ReadAllAsync(Token).Select(reply => reply.Text).ToListAsync(Token);
+        var exception = await Assert.ThrowsAsync<RpcException>(async () => await client.SayAsync(new EchoRequest { FailWith = 5 }, cancellationToken: Token));
+
+        Assert.Equal(["memory", "memory", "memory"], replies);
+        Assert.Equal(StatusCode.NotFound, exception.StatusCode);
     }
 
     private sealed class TraceInterceptor(Action<ActivityTraceId> saw) : global::Grpc.Core.Interceptors.Interceptor

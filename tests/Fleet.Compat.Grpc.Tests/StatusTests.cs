@@ -14,7 +14,7 @@ public sealed class StatusTests
 
     public static TheoryData<StatusCode> Failures => [.. System.Enum.GetValues<StatusCode>().Where(code => code != StatusCode.OK)];
 
-    [Theory]
+    [Theory(Timeout = TestLimits.Milliseconds)]
     [MemberData(nameof(Failures))]
     public async Task Every_status_arrives_with_its_text(StatusCode code)
     {
@@ -27,7 +27,7 @@ public sealed class StatusTests
         Assert.Equal(new Status(code, Detail), exception.Status);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Stream_may_fail_after_its_messages()
     {
         await using var server = await EchoServer.StartAsync();
@@ -42,7 +42,7 @@ public sealed class StatusTests
         await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(Token));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Client_stream_that_the_server_ends_early_reports_the_servers_status()
     {
         await using var server = await EchoServer.StartAsync();
@@ -59,7 +59,7 @@ public sealed class StatusTests
         Assert.Equal(StatusCode.FailedPrecondition, (await Assert.ThrowsAsync<RpcException>(async () => await call)).StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Unhandled_exception_is_unknown_and_tells_nothing()
     {
         await using var server = await EchoServer.StartAsync();
@@ -71,7 +71,7 @@ public sealed class StatusTests
         Assert.DoesNotContain("secret", exception.Status.Detail, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Unhandled_exception_is_shown_where_the_server_allows_it()
     {
         await using var server = await EchoServer.StartAsync(options => options.EnableDetailedErrors = true);
@@ -82,7 +82,7 @@ public sealed class StatusTests
         Assert.Contains("a secret of the implementation", exception.Status.Detail, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Method_that_nobody_implements_is_unimplemented()
     {
         await using var server = await EchoServer.StartAsync();
@@ -92,7 +92,7 @@ public sealed class StatusTests
         Assert.Equal(StatusCode.Unimplemented, exception.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Service_may_set_a_status_without_throwing()
     {
         await using var server = await EchoServer.StartAsync(map: app => app.MapGrpcService<QuietFailure>());
@@ -102,7 +102,28 @@ public sealed class StatusTests
         Assert.Equal(new Status(StatusCode.OutOfRange, "quietly"), exception.Status);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
+    public async Task Trailer_that_HTTP_cannot_carry_ends_in_a_status_all_the_same()
+    {
+        await using var server = await EchoServer.StartAsync(map: app => app.MapGrpcService<BadTrailer>());
+
+        var exception = await Assert.ThrowsAsync<RpcException>(async () => await server.Client.SayAsync(new EchoRequest(), cancellationToken: Token));
+
+        Assert.Equal(StatusCode.Internal, exception.StatusCode);
+    }
+
+    [Fact(Timeout = TestLimits.Milliseconds)]
+    public async Task Header_that_HTTP_cannot_carry_fails_the_call()
+    {
+        await using var server = await EchoServer.StartAsync();
+
+        var exception = await Assert.ThrowsAsync<RpcException>(async () =>
+            await server.Client.SayAsync(new EchoRequest(), new Metadata { { "x-text", "line\r\nx-injected: yes" } }, cancellationToken: Token));
+
+        Assert.Equal(StatusCode.Internal, exception.StatusCode);
+    }
+
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Rich_errors_arrive_with_their_details()
     {
         await using var server = await EchoServer.StartAsync(map: app => app.MapGrpcService<RichFailure>());
@@ -117,7 +138,7 @@ public sealed class StatusTests
         Assert.Null(status.GetDetail<Timestamp>());
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Refused_connection_is_unavailable()
     {
         using var channel = GrpcChannel.ForAddress("http://127.0.0.1:1");
@@ -132,7 +153,7 @@ public sealed class StatusTests
         await Assert.ThrowsAsync<RpcException>(() => duplex.ResponseHeadersAsync);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Server_that_dies_in_mid_stream_is_unavailable_or_cancelled_but_never_well()
     {
         var server = await EchoServer.StartAsync(services: services => services.Configure<Microsoft.Extensions.Hosting.HostOptions>(
@@ -147,8 +168,9 @@ public sealed class StatusTests
         Assert.Contains(exception.StatusCode, new[] { StatusCode.Unavailable, StatusCode.Cancelled, StatusCode.Internal });
     }
 
-    [Theory]
+    [Theory(Timeout = TestLimits.Milliseconds)]
     [InlineData(400, StatusCode.Internal)]
+    [InlineData(431, StatusCode.Internal)]
     [InlineData(401, StatusCode.Unauthenticated)]
     [InlineData(403, StatusCode.PermissionDenied)]
     [InlineData(404, StatusCode.Unimplemented)]
@@ -157,7 +179,7 @@ public sealed class StatusTests
     [InlineData(502, StatusCode.Unavailable)]
     [InlineData(503, StatusCode.Unavailable)]
     [InlineData(504, StatusCode.Unavailable)]
-    [InlineData(200, StatusCode.Unknown)]
+    [InlineData(200, StatusCode.Cancelled)]
     public async Task Answer_that_is_not_grpc_becomes_a_status(int httpStatus, StatusCode expected)
     {
         await using var server = await EchoServer.StartAsync(map: app => app.Run(context =>
@@ -171,10 +193,10 @@ public sealed class StatusTests
         Assert.Equal(expected, exception.StatusCode);
     }
 
-    [Theory]
-    [InlineData("", StatusCode.Unknown)]
+    [Theory(Timeout = TestLimits.Milliseconds)]
+    [InlineData("", StatusCode.Cancelled)]
     [InlineData("99", StatusCode.Unknown)]
-    [InlineData("nonsense", StatusCode.Unknown)]
+    [InlineData("nonsense", StatusCode.Cancelled)]
     [InlineData("0", StatusCode.Internal)] // well, but without the message of a unary call
     public async Task Answer_with_a_strange_end_becomes_a_status(string grpcStatus, StatusCode expected)
     {
@@ -191,7 +213,7 @@ public sealed class StatusTests
         Assert.Equal(expected, exception.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Message_that_is_cut_off_or_garbage_is_internal()
     {
         foreach (var body in new byte[][] { [0, 0, 0, 0, 9, 1], [7, 0, 0, 0, 0], [0, 0, 0, 0, 2, 0xff, 0xff] })
@@ -214,6 +236,15 @@ public sealed class StatusTests
         public override Task<EchoReply> Say(EchoRequest request, ServerCallContext context)
         {
             context.Status = new Status(StatusCode.OutOfRange, "quietly");
+            return Task.FromResult(new EchoReply());
+        }
+    }
+
+    private sealed class BadTrailer : Echo.EchoBase
+    {
+        public override Task<EchoReply> Say(EchoRequest request, ServerCallContext context)
+        {
+            context.ResponseTrailers.Add("x-text", "다섯\n");
             return Task.FromResult(new EchoReply());
         }
     }

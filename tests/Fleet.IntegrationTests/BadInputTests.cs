@@ -77,7 +77,7 @@ public sealed class BadInputTests(FleetFixture fleet)
     [MemberData(nameof(WithoutRight))]
     public async Task No_token_a_tampered_one_and_a_foreign_one_are_401(string method, string path, bool _)
     {
-        using var user = await fleet.SharedUserAsync();
+        var user = await fleet.SharedUserAsync();
         await using var foreign = await TestTokens.StartAsync();
         var parts = user.Token.Split('.');
         var tampered = $"{parts[0]}.{parts[1]}.{new string('A', parts[2].Length)}";
@@ -98,7 +98,7 @@ public sealed class BadInputTests(FleetFixture fleet)
     [Fact]
     public async Task Unknown_ids_are_404_and_ids_of_the_wrong_shape_are_4xx()
     {
-        using var user = await fleet.SharedUserAsync();
+        var user = await fleet.SharedUserAsync();
 
         foreach (var (method, path, body) in ProtectedRoutes.Where(route => route.Path.Contains(Unknown.ToString(), StringComparison.Ordinal) && !route.Path.StartsWith("/ws", StringComparison.Ordinal)))
         {
@@ -116,7 +116,7 @@ public sealed class BadInputTests(FleetFixture fleet)
     [MemberData(nameof(Bodies))]
     public async Task Malformed_json_wrong_types_and_missing_fields_are_clear_4xx(string route)
     {
-        using var user = await fleet.SharedUserAsync();
+        var user = await fleet.SharedUserAsync();
         var method = route.Split(' ')[0];
         var path = route.Split(' ')[1];
         var nested = string.Concat(Enumerable.Repeat("[", 200));
@@ -136,7 +136,7 @@ public sealed class BadInputTests(FleetFixture fleet)
     [Fact]
     public async Task An_oversized_body_is_413_and_the_next_request_works()
     {
-        using var user = await fleet.SharedUserAsync();
+        var user = await fleet.SharedUserAsync();
         using var huge = new StringContent("{\"title\":\"" + new string('x', 12 * 1024 * 1024) + "\"}", Encoding.UTF8, "application/json");
 
         try
@@ -155,7 +155,7 @@ public sealed class BadInputTests(FleetFixture fleet)
     [Fact]
     public async Task Cursors_limits_and_configurations_out_of_range_are_400()
     {
-        using var user = await fleet.SharedUserAsync();
+        var user = await fleet.SharedUserAsync();
 
         foreach (var path in new[] { "/api/sessions?limit=-1", "/api/sessions?limit=100000", "/api/sessions?cursor=garbage", "/api/notifications?limit=x", "/api/analytics/usage/me?from=yesterday" })
         {

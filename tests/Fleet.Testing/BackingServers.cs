@@ -1,4 +1,7 @@
 using Npgsql;
+using Testcontainers.PostgreSql;
+using Testcontainers.RabbitMq;
+using Testcontainers.Redis;
 
 namespace Fleet.Testing;
 
@@ -8,11 +11,26 @@ namespace Fleet.Testing;
 /// </summary>
 public static class BackingServers
 {
-    private static readonly Lazy<Task<string>> LazyPostgreSql = new(() => FromEnvironmentAsync("postgres", () => throw new InvalidOperationException("Run ./fleet test.")));
+    private static readonly Lazy<Task<string>> LazyPostgreSql = new(() => FromEnvironmentAsync("postgres", async () =>
+    {
+        var container = new PostgreSqlBuilder().WithImage("pgvector/pgvector:pg17").Build();
+        await container.StartAsync();
+        return container.GetConnectionString();
+    }));
 
-    private static readonly Lazy<Task<string>> LazyRabbitMq = new(() => FromEnvironmentAsync("rabbitmq", () => throw new InvalidOperationException("Run ./fleet test.")));
+    private static readonly Lazy<Task<string>> LazyRabbitMq = new(() => FromEnvironmentAsync("rabbitmq", async () =>
+    {
+        var container = new RabbitMqBuilder().WithImage("rabbitmq:4-management").Build();
+        await container.StartAsync();
+        return container.GetConnectionString();
+    }));
 
-    private static readonly Lazy<Task<string>> LazyRedis = new(() => FromEnvironmentAsync("redis", () => throw new InvalidOperationException("Run ./fleet test.")));
+    private static readonly Lazy<Task<string>> LazyRedis = new(() => FromEnvironmentAsync("redis", async () =>
+    {
+        var container = new RedisBuilder().WithImage("valkey/valkey:8").Build();
+        await container.StartAsync();
+        return container.GetConnectionString();
+    }));
 
     /// <summary>A superuser's connection string; use <see cref="TestDatabase"/> rather than this database itself.</summary>
     public static Task<string> PostgreSqlAsync() => LazyPostgreSql.Value;

@@ -2,6 +2,7 @@ using System.Reflection;
 using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Grpc.Server;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Routing.Patterns;
 using Microsoft.Extensions.DependencyInjection;
@@ -32,6 +33,7 @@ public static class GrpcEndpointRouteBuilderExtensions
     private static IEndpointConventionBuilder MapMethod(IEndpointRouteBuilder builder, Type serviceType, BoundMethod bound) =>
         builder
             .Map(RoutePatternFactory.Parse(bound.Method.FullName), bound.Handle)
+            .ExcludeFromDescription()
             .WithDisplayName($"gRPC - {bound.Method.FullName}")
             .WithMetadata([
                 new HttpMethodMetadata(["POST"], acceptCorsPreflight: true),
@@ -43,6 +45,7 @@ public static class GrpcEndpointRouteBuilderExtensions
     private static IEndpointConventionBuilder MapUnimplemented(IEndpointRouteBuilder builder, string pattern, string detail) =>
         builder
             .Map(RoutePatternFactory.Parse(pattern), context => UnimplementedMethod.AnswerAsync(context, detail))
+            .ExcludeFromDescription()
             .WithDisplayName($"gRPC - unimplemented {pattern}")
             .WithMetadata(new HttpMethodMetadata(["POST"]));
 

@@ -104,7 +104,12 @@ internal sealed class HttpServerCallContext : ServerCallContext, IServerCallCont
 
     /// <summary>Writes one message, and flushes it unless the writer asked to wait for more.</summary>
     public async Task WriteMessageAsync<T>(
-        T message, MessageWriter writer, Action<T, SerializationContext> serialize, WriteOptions? options, bool flush, CancellationToken cancellationToken)
+        T message,
+        MessageWriter writer,
+        Action<T, SerializationContext> serialize,
+        WriteOptions? options,
+        bool flush,
+        CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         CancellationToken.ThrowIfCancellationRequested();
@@ -124,6 +129,8 @@ internal sealed class HttpServerCallContext : ServerCallContext, IServerCallCont
         }
         finally
         {
+            if (writer.IsBroken)
+                HttpContext.Abort();
             _turn.Release();
         }
     }
@@ -146,8 +153,17 @@ internal sealed class HttpServerCallContext : ServerCallContext, IServerCallCont
                 : response.Headers;
             if (ReferenceEquals(target, response.Headers))
                 response.Headers.Remove(GrpcProtocol.EncodingHeader);
-            AddTo(target, extraTrailers);
-            AddTo(target, _responseTrailers);
+            try
+            {
+                AddTo(target, extraTrailers);
+                AddTo(target, _responseTrailers);
+            }
+            catch (InvalidOperationException exception)
+            {
+                // Not ASCII, or a line break: the caller still gets an end, though not the one that was meant.
+                status = new Status(StatusCode.Internal, "A response trailer cannot be sent over HTTP.", exception);
+            }
+
             target[GrpcProtocol.StatusHeader] = ((int)status.StatusCode).ToString(CultureInfo.InvariantCulture);
             if (status.Detail.Length > 0)
                 target[GrpcProtocol.MessageHeader] = GrpcProtocol.EncodeMessage(status.Detail);

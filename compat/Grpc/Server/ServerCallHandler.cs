@@ -4,6 +4,7 @@ using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
 using Grpc.Wire;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
@@ -78,7 +79,12 @@ internal abstract partial class ServerCallHandler<TService, TRequest, TResponse>
             return;
         // No flush: the message, and the trailers that follow at once, leave together.
         await call.WriteMessageAsync(
-            response, writer, Method.ResponseMarshaller.ContextualSerializer, call.WriteOptions, flush: false, call.CancellationToken).ConfigureAwait(false);
+            response,
+            writer,
+            Method.ResponseMarshaller.ContextualSerializer,
+            call.WriteOptions,
+            flush: false,
+            call.CancellationToken).ConfigureAwait(false);
     }
 
     private static async ValueTask DisposeAsync(object instance)
@@ -139,7 +145,8 @@ internal abstract partial class ServerCallHandler<TService, TRequest, TResponse>
         {
             return (new Status(StatusCode.DeadlineExceeded, "Deadline exceeded."), null);
         }
-        catch (Exception exception) when (httpContext.RequestAborted.IsCancellationRequested)
+        catch (Exception exception) when (httpContext.RequestAborted.IsCancellationRequested
+            || exception is ConnectionAbortedException or ConnectionResetException)
         {
             return (new Status(StatusCode.Cancelled, "The caller went away.", exception), null);
         }

@@ -20,6 +20,9 @@ internal sealed class MessageWriter(IBufferWriter<byte> output, int? maxMessageB
     private bool _direct;
     private bool _complete;
 
+    /// <summary>Whether a serializer failed in the middle of the output: what follows would be read as part of its message.</summary>
+    public bool IsBroken => _direct && !_complete;
+
     public void Write<T>(T message, Action<T, SerializationContext> serialize, WriteOptions? options)
     {
         _announced = null;

@@ -11,6 +11,7 @@ internal sealed class MasterKeyEncryptor(byte[] masterKey) : IXmlEncryptor
 {
     internal const int NonceBytes = 12;
     internal const int TagBytes = 16;
+    private const int KeyBytes = 32;
 
     public EncryptedXmlInfo Encrypt(XElement plaintextElement)
     {
@@ -23,18 +24,10 @@ internal sealed class MasterKeyEncryptor(byte[] masterKey) : IXmlEncryptor
         return new EncryptedXmlInfo(new XElement("masterKeyEncrypted", Convert.ToBase64String(box)), typeof(MasterKeyDecryptor));
     }
 
-    /// <summary>The configured key, or null when none is.</summary>
-    /// <exception cref="InvalidOperationException">It is not base64 of 32 bytes.</exception>
-    public static byte[]? ReadKey(AuthOptions options)
-    {
-        if (string.IsNullOrEmpty(options.MasterKey))
-            return null;
-
-        var key = new byte[32];
-        return Convert.TryFromBase64String(options.MasterKey, key, out var length) && length == key.Length
-            ? key
-            : throw new InvalidOperationException("Auth:MasterKey must be base64 of exactly 32 bytes.");
-    }
+    /// <summary>A key derived from the configured secret (HKDF-SHA256, RFC 5869), or null when none is configured.</summary>
+    public static byte[]? ReadKey(AuthOptions options) => string.IsNullOrEmpty(options.MasterKey)
+        ? null
+        : HKDF.DeriveKey(HashAlgorithmName.SHA256, Encoding.UTF8.GetBytes(options.MasterKey), KeyBytes, info: "fleet data protection"u8.ToArray());
 }
 
 /// <summary>Made by data protection itself, by the type name beside the wrapped key.</summary>
