@@ -1,4 +1,3 @@
-using Fleet.IntegrationTests;
 using Xunit;
 
 // One fleet for all tests; some of them kill parts of it, so they take turns.

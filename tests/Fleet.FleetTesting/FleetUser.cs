@@ -6,7 +6,7 @@ using System.Text.Json;
 using Fleet.Testing;
 using Xunit;
 
-namespace Fleet.IntegrationTests;
+namespace Fleet.FleetTesting;
 
 /// <summary>A registered person with a client that speaks to the gateway only.</summary>
 public sealed class FleetUser : IDisposable

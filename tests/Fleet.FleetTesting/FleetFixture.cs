@@ -6,7 +6,7 @@ using Fleet.Models;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Xunit;
 
-namespace Fleet.IntegrationTests;
+namespace Fleet.FleetTesting;
 
 /// <summary>The whole fleet as the AppHost describes it, with servers, data and ports of its own, and one tiny native model installed.</summary>
 public sealed class FleetFixture : IAsyncLifetime
