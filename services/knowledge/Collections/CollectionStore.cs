@@ -1,4 +1,5 @@
 using System.Data.Common;
+using Fleet.Knowledge.Ingestion;
 using Fleet.ServiceDefaults.Http;
 using Npgsql;
 using NpgsqlTypes;
@@ -98,6 +99,9 @@ internal sealed class CollectionStore(NpgsqlDataSource database)
     {
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+
+        // Whoever writes chunks of it holds this lock before any row.
+        await ChunkStore.LockCollectionAsync(connection, transaction, id, cancellationToken);
 
         // Locked, so that no document is added between the two statements.
         await using (var find = new NpgsqlCommand("SELECT 1 FROM collections WHERE owner_id = $1 AND id = $2 FOR UPDATE", connection, transaction))

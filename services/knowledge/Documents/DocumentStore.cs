@@ -36,7 +36,11 @@ internal sealed class DocumentStore(NpgsqlDataSource database, Outbox outbox)
                 await IngestionJobs.EnqueueAsync(connection, transaction, id, ownerId, cancellationToken);
                 await outbox.AddAsync(connection, transaction, new DocumentUploaded
                 {
-                    UserId = ownerId, CollectionId = collectionId, DocumentId = id, SizeBytes = file.SizeBytes, MediaType = mediaType,
+                    UserId = ownerId,
+                    CollectionId = collectionId,
+                    DocumentId = id,
+                    SizeBytes = file.SizeBytes,
+                    MediaType = mediaType,
                 }, cancellationToken);
                 files.Keep(file, id);
             }
@@ -140,6 +144,7 @@ internal sealed class DocumentStore(NpgsqlDataSource database, Outbox outbox)
             collectionId = found;
         }
 
+        await ChunkStore.LockCollectionAsync(connection, transaction, collectionId, cancellationToken);
         await ChunkStore.RemoveAsync(connection, transaction, collectionId, id, cancellationToken);
         await using (var delete = new NpgsqlCommand("DELETE FROM documents WHERE owner_id = $1 AND id = $2", connection, transaction))
         {
@@ -159,6 +164,11 @@ internal sealed class DocumentStore(NpgsqlDataSource database, Outbox outbox)
     {
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+
+        // The job before the document: workers lock them in this order.
+        if (!await IngestionJobs.EnqueueAsync(connection, transaction, id, ownerId, cancellationToken))
+            return false;
+
         await using (var update = new NpgsqlCommand(
             """
             UPDATE documents SET status = 'stored', failure_reason = NULL, embedded_chunks = 0, updated_at = $3
@@ -168,11 +178,9 @@ internal sealed class DocumentStore(NpgsqlDataSource database, Outbox outbox)
             update.Parameters.Add(new() { Value = ownerId });
             update.Parameters.Add(new() { Value = id });
             update.Parameters.Add(new() { Value = now });
-            if (await update.ExecuteNonQueryAsync(cancellationToken) == 0)
-                return false;
+            await update.ExecuteNonQueryAsync(cancellationToken);
         }
 
-        await IngestionJobs.EnqueueAsync(connection, transaction, id, ownerId, cancellationToken);
         await IngestionSignals.NotifyAsync(connection, transaction, id, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return true;
