@@ -1,4 +1,7 @@
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authentication.JwtBearer;
+using Microsoft.Extensions.Options;
+using Microsoft.IdentityModel.Tokens;
 using Yarp.ReverseProxy.Model;
 
 namespace Fleet.Gateway.Edge;
@@ -7,7 +10,7 @@ namespace Fleet.Gateway.Edge;
 /// Refuses a bearer token that is there but not valid, so that no service spends work on it. No token passes: whether a route
 /// needs one is the service's decision. A valid one travels on as it is.
 /// </summary>
-internal sealed partial class BearerCheck(RequestDelegate next, ILogger<BearerCheck> logger)
+internal sealed partial class BearerCheck(RequestDelegate next, IOptionsMonitor<JwtBearerOptions> options, ILogger<BearerCheck> logger)
 {
     /// <summary>
     /// Route metadata: signing in and refreshing must work for a client that still sends the token that ran out.
@@ -30,25 +33,34 @@ internal sealed partial class BearerCheck(RequestDelegate next, ILogger<BearerCh
     {
         try
         {
-            return (await context.AuthenticateAsync()).Failure is null;
+            var result = await context.AuthenticateAsync();
+            if (result.Failure is not SecurityTokenSignatureKeyNotFoundException) return result.Succeeded;
+
+            // No key fits: a forgery when the keys are known, no verdict at all when they could not be fetched.
+            if (options.Get(JwtBearerDefaults.AuthenticationScheme).ConfigurationManager is { } keys)
+                await keys.GetConfigurationAsync(context.RequestAborted);
+            return false;
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
-            // Auth's keys cannot be had just now. Services validate too, and most hold the keys already.
-            Log.KeysUnavailable(logger, exception);
+            // Services validate too, and most hold the keys already.
+            Log.KeysUnavailable(logger, exception.Message);
             return true;
         }
     }
 
-    private static bool HasBearer(HttpRequest request) =>
-        request.Headers.Authorization.ToString().StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase);
+    private static bool HasBearer(HttpRequest request)
+    {
+        var value = request.Headers.Authorization.ToString();
+        return value.StartsWith("Bearer", StringComparison.OrdinalIgnoreCase) && (value.Length == 6 || value[6] == ' ');
+    }
 
     private static bool IsIgnored(HttpContext context) =>
         context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>()?.Config.Metadata?.ContainsKey(IgnoredBy) == true;
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Warning, Message = "Tokens cannot be checked at the edge; passing them on")]
-        public static partial void KeysUnavailable(ILogger logger, Exception exception);
+        [LoggerMessage(Level = LogLevel.Warning, Message = "Tokens cannot be checked at the edge, passing them on: {Reason}")]
+        public static partial void KeysUnavailable(ILogger logger, string reason);
     }
 }

@@ -16,6 +16,8 @@ internal sealed partial class Drain(IOptions<GatewayOptions> options, TimeProvid
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
+        if (_draining) return;
+
         _draining = true;
         var delay = options.Value.DrainDelay;
         if (delay == TimeSpan.Zero) return;

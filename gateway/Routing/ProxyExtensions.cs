@@ -1,4 +1,5 @@
 using Fleet.Gateway.Edge;
+using Yarp.ReverseProxy.Transforms;
 
 namespace Fleet.Gateway.Routing;
 
@@ -10,10 +11,14 @@ internal static class ProxyExtensions
     /// <summary>A service that is up accepts at once; one that does not is better reported than waited for.</summary>
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(3);
 
+    /// <summary>After the configured routes (0), before the web page (1000).</summary>
+    private const int BehindRoutes = 500;
+
     public static void AddFleetProxy(this WebApplicationBuilder builder) => builder.Services.AddReverseProxy()
         .LoadFromConfig(builder.Configuration.GetSection("ReverseProxy"))
         .AddConfigFilter<ServiceClusters>()
-        .ConfigureHttpClient((_, handler) => handler.ConnectTimeout = ConnectTimeout);
+        .ConfigureHttpClient((_, handler) => handler.ConnectTimeout = ConnectTimeout)
+        .AddTransforms(transforms => transforms.AddResponseTransform(StartStreamAsync));
 
     public static void MapFleetProxy(this WebApplication app)
     {
@@ -25,6 +30,16 @@ internal static class ProxyExtensions
         });
 
         foreach (var root in ApiRoots)
-            app.Map(root + "/{**rest}", EdgeProblem.NotFound.WriteAsync).ExcludeFromDescription();
+            app.Map(root + "/{**rest}", EdgeProblem.NotFound.WriteAsync).WithOrder(BehindRoutes).ExcludeFromDescription();
+    }
+
+    /// <summary>
+    /// YARP sends the headers together with the first byte of the body. A client that waits for its stream to open must not wait
+    /// for the first token.
+    /// </summary>
+    private static async ValueTask StartStreamAsync(ResponseTransformContext context)
+    {
+        if (context.ProxyResponse?.Content.Headers.ContentType?.MediaType == "text/event-stream")
+            await context.HttpContext.Response.Body.FlushAsync(context.CancellationToken);
     }
 }

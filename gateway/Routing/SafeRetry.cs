@@ -10,10 +10,11 @@ internal sealed partial class SafeRetry(RequestDelegate next, ILogger<SafeRetry>
 {
     public async Task InvokeAsync(HttpContext context)
     {
+        var proxy = context.GetReverseProxyFeature();
+        // Load balancing narrows the list down to the one it picked.
+        var left = proxy.AvailableDestinations.ToList();
         await next(context);
 
-        var proxy = context.GetReverseProxyFeature();
-        var left = proxy.AvailableDestinations.ToList();
         while (IsSafe(context) && proxy.ProxiedDestination is { } failed && left.Remove(failed) && left.Count > 0)
         {
             Log.Retrying(logger, proxy.Cluster.Config.ClusterId, failed.DestinationId);

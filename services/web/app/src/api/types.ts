@@ -16,21 +16,29 @@ export interface User {
   username: string;
 }
 
+/** In a change, what is not given stays as it was. */
 export interface SessionConfig {
-  useKnowledge?: boolean;
-  collections?: string[] | null;
-  [setting: string]: unknown;
+  useKnowledge?: boolean | null;
 }
 
 export interface Session {
   id: string;
-  title: string;
+  title: string | null;
   config: SessionConfig;
+  /** The reply being written now; only with a single session. */
+  activeRunId?: string | null;
   createdAt: string;
   updatedAt: string;
 }
 
+export interface Notice {
+  code: string;
+  text: string;
+}
+
 export interface Citation {
+  /** The [n] in the text. */
+  number?: number;
   chunkId: string;
   documentId: string;
   title: string;
@@ -49,12 +57,13 @@ export interface Message {
   parentId?: string | null;
   role: 'user' | 'assistant' | 'system';
   content: string;
-  status: string;
+  status: 'complete' | 'streaming' | 'stopped' | 'failed';
   tokenCounts?: TokenCounts | null;
   processingTimeMs?: number | null;
   model?: string | null;
   citations?: Citation[] | null;
-  runId?: string | null;
+  notices?: Notice[] | null;
+  error?: { type: string; title: string } | null;
   createdAt: string;
 }
 
@@ -64,7 +73,7 @@ export interface KnowledgeDocument {
   id: string;
   name: string;
   status: DocumentStatus;
-  error?: string | null;
+  failureReason?: string | null;
 }
 
 export interface Collection {

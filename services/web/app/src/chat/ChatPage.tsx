@@ -93,7 +93,7 @@ export function ChatPage({ api, runs, onSignOut }: ChatPageProps) {
               </IconButton>
             )}
             <Typography component="h1" variant="subtitle1" noWrap sx={{ flex: 1 }} data-testid="conversation-title">
-              {current?.title ?? t('appName')}
+              {current ? (current.title ?? t('untitled')) : t('appName')}
             </Typography>
             {current && (
               <FormControlLabel
@@ -101,9 +101,7 @@ export function ChatPage({ api, runs, onSignOut }: ChatPageProps) {
                   <Switch
                     size="small"
                     checked={current.config.useKnowledge === true}
-                    onChange={(_, useKnowledge) =>
-                      configure.mutate({ id: current.id, config: { ...current.config, useKnowledge } })
-                    }
+                    onChange={(_, useKnowledge) => configure.mutate({ id: current.id, config: { useKnowledge } })}
                     slotProps={{ input: { role: 'switch' } }}
                   />
                 }

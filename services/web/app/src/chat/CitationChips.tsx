@@ -23,8 +23,8 @@ export function CitationChips({ citations }: { citations: Citation[] }) {
             key={`${citation.chunkId}-${index}`}
             size="small"
             variant="outlined"
-            label={`${index + 1} · ${citation.title}`}
-            aria-label={t('openSource', { number: index + 1, title: citation.title })}
+            label={`${citation.number ?? index + 1} · ${citation.title}`}
+            aria-label={t('openSource', { number: citation.number ?? index + 1, title: citation.title })}
             onClick={() => setOpen(citation)}
             data-testid="citation"
             sx={{ maxWidth: 280 }}
@@ -34,7 +34,7 @@ export function CitationChips({ citations }: { citations: Citation[] }) {
       <Dialog open={open !== null} onClose={() => setOpen(null)} fullWidth maxWidth="sm">
         <DialogTitle>{open?.title}</DialogTitle>
         <DialogContent>
-          {typeof open?.page === 'number' && (
+          {typeof open?.page === 'number' && open.page > 0 && (
             <Typography variant="caption" color="text.secondary">
               {t('page', { page: open.page })}
             </Typography>

@@ -33,7 +33,7 @@ export function Conversation({ api, runs, sessionId }: ConversationProps) {
           {messages.map((message) => (
             <MessageView key={message.id} message={message} />
           ))}
-          {run && <RunView run={run} onRetry={() => send(run.question)} />}
+          {run && <RunView run={run} onRetry={() => void runs.retry(sessionId)} />}
         </Box>
       </Box>
       <Composer

@@ -1,3 +1,4 @@
+import Alert from '@mui/material/Alert';
 import Box from '@mui/material/Box';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
@@ -15,6 +16,11 @@ export const MessageView = memo(function MessageView({ message }: { message: Mes
   if (message.role === 'user') return <UserBubble text={message.content} />;
   return (
     <Box component="article" aria-label={t('assistant')} data-testid="message-assistant" sx={{ my: 2 }}>
+      {(message.notices ?? []).map((notice) => (
+        <Alert key={notice.code} severity="info" sx={{ mb: 1 }}>
+          {notice.text}
+        </Alert>
+      ))}
       <Markdown text={message.content} />
       <CitationChips citations={message.citations ?? []} />
       <Stack direction="row" sx={{ alignItems: 'center', gap: 1, mt: 0.5, flexWrap: 'wrap' }}>
@@ -57,8 +63,8 @@ function facts(message: Message, t: Translate): string[] {
     typeof message.processingTimeMs === 'number'
       ? t('seconds', { seconds: (message.processingTimeMs / 1000).toFixed(1) })
       : null,
-    message.status === 'failed' ? t('replyFailed') : null,
-    message.status === 'cancelled' || message.status === 'stopped' ? t('stopped') : null,
+    message.status === 'failed' ? `${t('replyFailed')} ${message.error?.title ?? ''}`.trim() : null,
+    message.status === 'stopped' ? t('stopped') : null,
   ];
   return all.filter((fact) => typeof fact === 'string');
 }

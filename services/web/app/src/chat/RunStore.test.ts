@@ -97,6 +97,29 @@ describe('RunStore', () => {
     expect(store.get('s1')).toMatchObject({ phase: 'failed', text: 'Half', error: { title: 'No model' } });
   });
 
+  it('asks for another answer, not for another question, when the run had been taken', async () => {
+    const failed = opening + frame('error', { seq: 1, type: 'urn:x', title: 'No model' });
+    const again = frame('run', { seq: 0, runId: 'r2', messageId: 'm3' }) + done(1);
+    const api = new FakeApi([failed, again]);
+    const store = new RunStore(api, noPause);
+    await store.send('s1', 'Hi', 'm0');
+
+    await store.retry('s1');
+
+    expect(api.calls).toEqual(['POST /api/sessions/s1/messages', 'POST /api/messages/m2/regenerate']);
+    expect(store.get('s1')).toMatchObject({ phase: 'done', question: 'Hi', afterId: 'm0' });
+  });
+
+  it('takes the replacement text that a notice carries', async () => {
+    const notice = { seq: 2, code: 'resumed', text: 'The answer was taken up again.', content: 'Hel' };
+    const answer = opening + frame('token', { seq: 1, text: 'Hex' }) + frame('notice', notice);
+    const store = new RunStore(new FakeApi([answer, frame('token', { seq: 3, text: 'lo' }) + done(4)]), noPause);
+
+    await store.send('s1', 'Hi', null);
+
+    expect(store.get('s1')).toMatchObject({ text: 'Hello', notices: [{ code: 'resumed' }] });
+  });
+
   it('survives events it cannot read', async () => {
     const store = new RunStore(new FakeApi([`${opening}data: {broken\n\n${frame('unknown', { seq: 1 })}${done(2)}`]));
 

@@ -40,6 +40,18 @@ export class RunStore {
     );
   }
 
+  /** Another answer to the question of a run that failed; asks the question again where it was never taken. */
+  async retry(sessionId: string): Promise<void> {
+    const run = this.runs.get(sessionId);
+    if (!run || !hasEnded(run)) return;
+    const { messageId, question, afterId } = run;
+    if (!messageId) return this.send(sessionId, question, afterId);
+    const abort = this.begin(sessionId, newRun(question, afterId));
+    await this.follow(sessionId, abort, () =>
+      this.api.stream('POST', `/api/messages/${messageId}/regenerate`, undefined, abort.signal),
+    );
+  }
+
   /** Joins a run that was already under way when the page was opened. */
   async attach(sessionId: string, runId: string, question: string, afterId: string | null): Promise<void> {
     if (this.runs.has(sessionId)) return;

@@ -29,8 +29,8 @@ export function RunView({ run, onRetry }: { run: Run; onRetry: () => void }) {
           sx={{ my: 2 }}
         >
           {run.notices.map((notice) => (
-            <Alert key={notice} severity="info" sx={{ mb: 1 }}>
-              {notice}
+            <Alert key={notice.code} severity="info" sx={{ mb: 1 }}>
+              {notice.text}
             </Alert>
           ))}
           <Markdown text={text} />

@@ -17,7 +17,7 @@ interface SessionDialogProps<T> {
 
 export function RenameDialog({ session, onClose, onConfirm }: SessionDialogProps<string>) {
   const { t } = useI18n();
-  const [title, setTitle] = useState(session.title);
+  const [title, setTitle] = useState(session.title ?? '');
   return (
     <Dialog open onClose={onClose} fullWidth maxWidth="xs">
       <form
@@ -53,7 +53,7 @@ export function RemoveDialog({ session, onClose, onConfirm }: SessionDialogProps
   return (
     <Dialog open onClose={onClose} role="alertdialog">
       <DialogContent>
-        <DialogContentText>{t('removeConversation', { title: session.title || t('untitled') })}</DialogContentText>
+        <DialogContentText>{t('removeConversation', { title: session.title ?? t('untitled') })}</DialogContentText>
       </DialogContent>
       <DialogActions>
         <Button onClick={onClose}>{t('cancel')}</Button>

@@ -29,7 +29,7 @@ export function SessionList(props: SessionListProps) {
   const { sessions, selected, hasMore, creating, onMore, onCreate, onSelect, onRename, onRemove } = props;
   const { t } = useI18n();
   const [menu, setMenu] = useState<{ anchor: HTMLElement; session: Session } | null>(null);
-  const titleOf = (session: Session) => session.title || t('untitled');
+  const titleOf = (session: Session) => session.title ?? t('untitled');
 
   function choose(action: (session: Session) => void) {
     if (menu) action(menu.session);

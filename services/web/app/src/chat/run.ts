@@ -1,6 +1,6 @@
 import { ApiError } from '../api/ApiError';
 import type { StreamEvent } from '../api/EventStreamParser';
-import type { Citation, Message } from '../api/types';
+import type { Citation, Message, Notice } from '../api/types';
 
 export type RunPhase = 'waiting' | 'streaming' | 'reconnecting' | 'done' | 'failed';
 
@@ -11,10 +11,12 @@ export interface Run {
   /** The last stored message when the run began; everything after it is shown from the run until it has ended. */
   afterId: string | null;
   runId: string | null;
+  /** The reply being written; known once the run is open. */
+  messageId: string | null;
   seq: number;
   text: string;
   citations: Citation[];
-  notices: string[];
+  notices: Notice[];
   stopping: boolean;
   message: Message | null;
   error: ApiError | null;
@@ -26,6 +28,7 @@ export function newRun(question: string, afterId: string | null, runId: string |
     question,
     afterId,
     runId,
+    messageId: null,
     // Sequence numbers may begin at 0, so "nothing seen yet" has to be below it.
     seq: -1,
     text: '',
@@ -53,14 +56,18 @@ export function applyEvent(run: Run, event: StreamEvent): Run {
 
   switch (event.name) {
     case 'run':
-      return typeof data.runId === 'string' ? { ...run, runId: data.runId } : run;
+      return { ...run, runId: textOf(data.runId) ?? run.runId, messageId: textOf(data.messageId) ?? run.messageId };
     case 'token':
       return typeof data.text === 'string' ? { ...run, phase: 'streaming', text: run.text + data.text } : run;
     case 'citation':
       return isCitation(data) ? { ...run, citations: [...run.citations, data] } : run;
     case 'notice': {
-      const notice = data.detail ?? data.title ?? data.message;
-      return typeof notice === 'string' ? { ...run, notices: [...run.notices, notice] } : run;
+      const { code, text, content } = data;
+      // Some notices replace the text, where what was shown so far no longer holds.
+      const next = typeof content === 'string' ? { ...run, text: content } : run;
+      return typeof code === 'string' && typeof text === 'string'
+        ? { ...next, notices: [...run.notices, { code, text }] }
+        : next;
     }
     case 'done':
       return { ...run, phase: 'done', message: (data.message as Message | undefined) ?? null };
@@ -84,7 +91,10 @@ function isCitation(data: object): data is Citation {
   return 'documentId' in data && 'text' in data && 'title' in data;
 }
 
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
 function failure(data: Record<string, unknown>): ApiError {
-  const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
-  return new ApiError(500, text(data.title) ?? 'Run failed', text(data.detail), text(data.traceId));
+  return new ApiError(500, textOf(data.title) ?? 'Run failed', textOf(data.detail), textOf(data.traceId));
 }

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useCallback, useEffect, useSyncExternalStore } from 'react';
+import { useCallback, useEffect, useMemo, useSyncExternalStore } from 'react';
 import type { ApiClient } from '../api/ApiClient';
-import type { Message, Page } from '../api/types';
+import type { Message, Page, Session } from '../api/types';
 import { hasEnded, type Run } from './run';
 import type { RunStore } from './RunStore';
 
@@ -14,7 +14,6 @@ interface Conversation {
   send: (text: string) => void;
 }
 
-const unfinished = new Set(['pending', 'running', 'streaming', 'queued']);
 const pollMs = 2_000;
 
 /** The stored messages of one conversation with the run under way laid over them. */
@@ -27,7 +26,7 @@ export function useConversation(api: ApiClient, runs: RunStore, sessionId: strin
     // An answer this page cannot follow (it was started elsewhere) is looked at until it has ended.
     refetchInterval: ({ state }) => (!runs.get(sessionId) && isUnfinished(state.data?.at(-1)) ? pollMs : false),
   });
-  const stored = query.data;
+  const stored = useMemo(() => (query.data ? activeBranch(query.data) : undefined), [query.data]);
 
   const { refetch } = query;
   const settled = run?.phase === 'done';
@@ -43,24 +42,27 @@ export function useConversation(api: ApiClient, runs: RunStore, sessionId: strin
     );
   }, [settled, queries, refetch, runs, sessionId]);
 
-  const last = stored?.at(-1);
-  const lastRunId = isUnfinished(last) ? last?.runId : undefined;
+  const unfinished = isUnfinished(stored?.at(-1));
   useEffect(() => {
-    if (!lastRunId || !stored) return;
+    if (!unfinished || !stored || runs.get(sessionId)) return;
     const question = stored.findLastIndex((message) => message.role === 'user');
-    void runs.attach(sessionId, lastRunId, stored[question]?.content ?? '', stored[question - 1]?.id ?? null);
-  }, [lastRunId, stored, runs, sessionId]);
+    api.get<Session>(`/api/sessions/${sessionId}`).then(
+      ({ activeRunId }) => {
+        if (!activeRunId) return;
+        void runs.attach(sessionId, activeRunId, stored[question]?.content ?? '', stored[question - 1]?.id ?? null);
+      },
+      () => undefined, // The list is asked again soon anyway.
+    );
+  }, [unfinished, stored, api, runs, sessionId]);
 
   const shown = run ? until(stored ?? [], run.afterId) : (stored ?? []);
   const lastId = shown.at(-1)?.id ?? null;
   const send = useCallback(
     (text: string) => {
       if (run && !hasEnded(run)) return;
-      // What a failed run left behind in the conversation is shown again from the store.
-      const afterId = run ? (queries.getQueryData<Message[]>(['messages', sessionId])?.at(-1)?.id ?? null) : lastId;
-      void runs.send(sessionId, text, afterId);
+      void runs.send(sessionId, text, lastId);
     },
-    [run, runs, sessionId, lastId, queries],
+    [run, runs, sessionId, lastId],
   );
 
   return {
@@ -82,12 +84,24 @@ async function allMessages(api: ApiClient, sessionId: string, signal: AbortSigna
     messages.push(...page.items);
     cursor = page.nextCursor;
   } while (cursor !== null);
-  // Ids are time-ordered (UUIDv7), whichever way the pages came.
-  return messages.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return messages;
+}
+
+/** Messages, oldest first, form a tree; what is shown is the way from its newest leaf to the root. */
+export function activeBranch(messages: Message[]): Message[] {
+  const byId = new Map(messages.map((message) => [message.id, message]));
+  const parents = new Set(messages.map((message) => message.parentId));
+  const branch: Message[] = [];
+  let next = messages.findLast((message) => !parents.has(message.id));
+  while (next && branch.length < messages.length) {
+    branch.unshift(next);
+    next = next.parentId ? byId.get(next.parentId) : undefined;
+  }
+  return branch;
 }
 
 function isUnfinished(message: Message | undefined): boolean {
-  return message?.role === 'assistant' && unfinished.has(message.status);
+  return message?.status === 'streaming';
 }
 
 function until(messages: Message[], id: string | null): Message[] {

@@ -94,7 +94,11 @@ function DocumentRow({ document, onRemove }: { document: KnowledgeDocument; onRe
         </Button>
       }
     >
-      <ListItemText primary={document.name} secondary={document.error} slotProps={{ primary: { noWrap: true } }} />
+      <ListItemText
+        primary={document.name}
+        secondary={document.failureReason}
+        slotProps={{ primary: { noWrap: true } }}
+      />
       <Chip size="small" color={colour} label={t(statusText[document.status])} sx={{ mx: 2 }} />
     </ListItem>
   );

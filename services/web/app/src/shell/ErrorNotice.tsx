@@ -14,6 +14,9 @@ interface ErrorNoticeProps {
 export function ErrorNotice({ error, onRetry }: ErrorNoticeProps) {
   const { t } = useI18n();
   const api = error instanceof ApiError ? error : null;
+  const text = textFor(api);
+  // Where nothing better is known, what the service called it.
+  const unnamed = text === 'errorOther' ? api?.title : undefined;
   const fields = Object.values(api?.fields ?? {}).flat();
   return (
     <Alert
@@ -26,8 +29,8 @@ export function ErrorNotice({ error, onRetry }: ErrorNoticeProps) {
         )
       }
     >
-      {t(textFor(api))}
-      {[api?.detail, ...fields].filter(Boolean).map((line) => (
+      {t(text)}
+      {[api?.detail ?? unnamed, ...fields].filter(Boolean).map((line) => (
         <Typography key={line} variant="body2">
           {line}
         </Typography>
