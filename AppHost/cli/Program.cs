@@ -12,6 +12,8 @@ using var interrupted = new CancellationTokenSource();
 // The first Ctrl-C asks for an orderly end, which may take a moment; the second one gets the default, an immediate one.
 using var sigint = PosixSignalRegistration.Create(PosixSignal.SIGINT, Interrupt);
 using var sigterm = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Interrupt);
+// The terminal was closed.
+using var sighup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Interrupt);
 
 // A file or a pipe gets plain text, and lines are not broken where a narrow terminal would.
 if (Console.IsOutputRedirected)

@@ -31,7 +31,7 @@ internal sealed class ProbeFleet : IAsyncDisposable
 
     private static CancellationToken Limit => TestContext.Current.CancellationToken;
 
-    private static string ProbeHostDirectory => Projects.Fleet_ProbeHost.ProjectPath;
+    private static string ProbeHostDirectory => Projects.Fleet_ProbeAppHost.ProjectPath;
 
     private string Journal => _folder.File("journal");
 

@@ -14,11 +14,11 @@ public sealed class TestingBuilderTests
         var limit = TestContext.Current.CancellationToken;
         int pid;
         string state;
-        await using (var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_ProbeHost>([.. Arguments, "--Fleet:Replicas:Back=2"], limit))
+        await using (var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_ProbeAppHost>([.. Arguments, "--Fleet:Replicas:Back=2"], limit))
         {
             state = builder.Configuration["Fleet:StateDirectory"]!;
             await using var app = await builder.BuildAsync(limit);
-            await using var beside = await (await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_ProbeHost>(Arguments, limit)).BuildAsync(limit);
+            await using var beside = await (await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_ProbeAppHost>(Arguments, limit)).BuildAsync(limit);
             await app.StartAsync(limit);
             await beside.StartAsync(limit);
             await app.ResourceNotifications.WaitForResourceHealthyAsync("front", limit).WaitAsync(TimeSpan.FromSeconds(60), limit);
@@ -43,7 +43,7 @@ public sealed class TestingBuilderTests
     public async Task The_test_may_change_the_model_before_it_is_built()
     {
         var limit = TestContext.Current.CancellationToken;
-        await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_ProbeHost>(Arguments, limit);
+        await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_ProbeAppHost>(Arguments, limit);
         var back = (ProjectResource)builder.Resources.Single(resource => resource.Name == "back");
         builder.CreateResourceBuilder(back).WithAnnotation(new EnvironmentCallbackAnnotation("FROM_TEST", () => "yes"));
         await using var app = await builder.BuildAsync(limit);
@@ -61,7 +61,7 @@ public sealed class TestingBuilderTests
     public async Task A_single_resource_can_be_restarted_by_command()
     {
         var limit = TestContext.Current.CancellationToken;
-        await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_ProbeHost>(Arguments, limit);
+        await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_ProbeAppHost>(Arguments, limit);
         await using var app = await builder.BuildAsync(limit);
         await app.StartAsync(limit);
         await app.ResourceNotifications.WaitForResourceHealthyAsync("back", limit).WaitAsync(TimeSpan.FromSeconds(60), limit);
@@ -81,7 +81,7 @@ public sealed class TestingBuilderTests
     public async Task A_builder_that_is_never_built_leaves_nothing()
     {
         string state;
-        await using (var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_ProbeHost>(TestContext.Current.CancellationToken))
+        await using (var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_ProbeAppHost>(TestContext.Current.CancellationToken))
             state = builder.Configuration["Fleet:StateDirectory"]!;
 
         Assert.False(Directory.Exists(state));

@@ -13,7 +13,7 @@ public sealed class CallKindTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Unary_call_returns_what_the_service_answers()
     {
         await using var server = await EchoServer.StartAsync();
@@ -26,7 +26,7 @@ public sealed class CallKindTests
         Assert.Equal(StatusCode.OK, call.GetStatus().StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Blocking_unary_call_returns_what_the_service_answers()
     {
         await using var server = await EchoServer.StartAsync();
@@ -36,7 +36,7 @@ public sealed class CallKindTests
         Assert.Equal("blocking", reply.Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Empty_message_travels()
     {
         await using var server = await EchoServer.StartAsync();
@@ -48,7 +48,7 @@ public sealed class CallKindTests
         Assert.Equal(string.Empty, (await server.Client.SayAsync(new EchoRequest(), cancellationToken: Token)).Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Server_stream_arrives_in_order_and_ends()
     {
         await using var server = await EchoServer.StartAsync();
@@ -62,7 +62,7 @@ public sealed class CallKindTests
         Assert.Equal(StatusCode.OK, call.GetStatus().StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Server_stream_without_messages_ends_well()
     {
         await using var server = await EchoServer.StartAsync();
@@ -73,7 +73,7 @@ public sealed class CallKindTests
         Assert.Equal(StatusCode.OK, call.GetStatus().StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Each_message_of_a_server_stream_is_sent_before_the_stream_ends()
     {
         await using var server = await EchoServer.StartAsync();
@@ -84,7 +84,7 @@ public sealed class CallKindTests
         Assert.Equal("now", call.ResponseStream.Current.Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Client_stream_is_collected()
     {
         await using var server = await EchoServer.StartAsync();
@@ -97,7 +97,7 @@ public sealed class CallKindTests
         Assert.Equal("a,b,c", (await call).Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Duplex_answers_each_message_before_the_next_is_written()
     {
         await using var server = await EchoServer.StartAsync();
@@ -115,7 +115,7 @@ public sealed class CallKindTests
         Assert.Equal(StatusCode.OK, call.GetStatus().StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Hundred_streams_run_at_once_on_one_channel()
     {
         await using var server = await EchoServer.StartAsync();
@@ -140,7 +140,7 @@ public sealed class CallKindTests
         }
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Big_messages_pass_in_both_directions_when_the_limits_allow()
     {
         await using var server = await EchoServer.StartAsync(
@@ -153,7 +153,7 @@ public sealed class CallKindTests
         Assert.True(reply.Payload.Span.SequenceEqual(payload));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Writers_that_hint_at_more_still_deliver_everything()
     {
         await using var server = await EchoServer.StartAsync();
@@ -167,7 +167,7 @@ public sealed class CallKindTests
         Assert.Equal(100, (await call).Count);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Calls_carry_the_trace_of_their_caller()
     {
         ActivityTraceId seen = default;
@@ -188,7 +188,7 @@ public sealed class CallKindTests
         Assert.Equal(activity.TraceId, seen);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Calls_run_in_memory_over_a_test_server()
     {
         var builder = WebApplication.CreateSlimBuilder();

@@ -9,7 +9,7 @@ public sealed class ClientFactoryTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Registered_client_reaches_its_address()
     {
         await using var server = await EchoServer.StartAsync();
@@ -20,7 +20,7 @@ public sealed class ClientFactoryTests
         Assert.Equal("hi", reply.Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Handlers_channel_options_credentials_and_interceptors_take_part()
     {
         await using var server = await EchoServer.StartAsync();
@@ -52,7 +52,7 @@ public sealed class ClientFactoryTests
         Assert.Equal(3, intercepted);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Call_credentials_are_left_out_over_cleartext_unless_allowed()
     {
         await using var server = await EchoServer.StartAsync();
@@ -70,7 +70,7 @@ public sealed class ClientFactoryTests
         Assert.False(asked);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Client_interceptor_lives_in_the_scope_of_its_client()
     {
         await using var server = await EchoServer.StartAsync();

@@ -12,7 +12,7 @@ public sealed class DeadlineAndCancellationTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Deadline_ends_a_hanging_call_on_both_sides()
     {
         await using var server = await EchoServer.StartAsync();
@@ -24,7 +24,7 @@ public sealed class DeadlineAndCancellationTests
         await server.Log.Cancelled.Task.WaitAsync(Patience, Token);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Server_ends_a_late_call_itself_when_the_client_keeps_no_clock()
     {
         await using var server = await EchoServer.StartAsync();
@@ -38,7 +38,7 @@ public sealed class DeadlineAndCancellationTests
         await server.Log.Cancelled.Task.WaitAsync(Patience, Token);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Server_answers_the_deadline_even_when_the_handler_does_not_listen()
     {
         var release = new TaskCompletionSource();
@@ -55,7 +55,7 @@ public sealed class DeadlineAndCancellationTests
         release.SetResult();
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Service_sees_the_deadline_of_the_caller()
     {
         await using var server = await EchoServer.StartAsync();
@@ -68,7 +68,7 @@ public sealed class DeadlineAndCancellationTests
         Assert.Equal(DateTime.MaxValue, server.Log.Deadline);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Deadline_in_the_past_fails_without_a_request()
     {
         await using var server = await EchoServer.StartAsync();
@@ -79,7 +79,7 @@ public sealed class DeadlineAndCancellationTests
         Assert.Equal(StatusCode.DeadlineExceeded, exception.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Deadline_far_beyond_the_reach_of_a_timer_is_no_problem()
     {
         await using var server = await EchoServer.StartAsync();
@@ -88,7 +88,7 @@ public sealed class DeadlineAndCancellationTests
         await server.Client.SayAsync(new EchoRequest(), deadline: DateTime.MaxValue, cancellationToken: Token);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Cancelled_unary_call_cancels_the_service()
     {
         await using var server = await EchoServer.StartAsync();
@@ -104,7 +104,7 @@ public sealed class DeadlineAndCancellationTests
         await server.Log.Cancelled.Task.WaitAsync(Patience, Token);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Disposed_stream_cancels_the_service()
     {
         await using var server = await EchoServer.StartAsync();
@@ -118,7 +118,7 @@ public sealed class DeadlineAndCancellationTests
         await server.Log.Cancelled.Task.WaitAsync(Patience, Token);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Service_that_streams_without_end_hears_that_the_caller_is_gone()
     {
         await using var server = await EchoServer.StartAsync();
@@ -129,7 +129,7 @@ public sealed class DeadlineAndCancellationTests
         Assert.IsType<OperationCanceledException>(await server.Log.WriteFailed.Task.WaitAsync(Patience, Token), exactMatch: false);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Slow_reader_stops_the_writer_and_the_deadline_frees_it()
     {
         await using var server = await EchoServer.StartAsync();
@@ -147,7 +147,7 @@ public sealed class DeadlineAndCancellationTests
         Assert.Equal(StatusCode.DeadlineExceeded, exception.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Client_stream_cancelled_half_way_cancels_the_service()
     {
         await using var server = await EchoServer.StartAsync();
@@ -162,7 +162,7 @@ public sealed class DeadlineAndCancellationTests
         await server.Log.Cancelled.Task.WaitAsync(Patience, Token);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Cancelled_read_ends_the_call()
     {
         await using var server = await EchoServer.StartAsync();
@@ -175,7 +175,7 @@ public sealed class DeadlineAndCancellationTests
         Assert.Equal(StatusCode.Cancelled, (await Assert.ThrowsAsync<RpcException>(() => read)).StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Channel_may_throw_the_exception_that_dotnet_expects_of_cancellation()
     {
         await using var server = await EchoServer.StartAsync(channel: new GrpcChannelOptions { ThrowOperationCanceledOnCancellation = true });
@@ -187,7 +187,7 @@ public sealed class DeadlineAndCancellationTests
             await server.Client.SayAsync(new EchoRequest { Hang = true }, deadline: DateTime.UtcNow.AddMilliseconds(100), cancellationToken: Token));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Disposed_channel_ends_its_calls()
     {
         await using var server = await EchoServer.StartAsync();
@@ -200,7 +200,7 @@ public sealed class DeadlineAndCancellationTests
         Assert.Throws<ObjectDisposedException>(() => server.Client.SayAsync(new EchoRequest(), cancellationToken: Token));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Call_made_for_another_call_takes_over_its_deadline_and_cancellation()
     {
         await using var inner = await EchoServer.StartAsync();

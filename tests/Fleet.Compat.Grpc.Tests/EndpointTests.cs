@@ -18,7 +18,7 @@ public sealed class EndpointTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Required_authorization_guards_every_method()
     {
         await using var server = await StartAsync(app => app.MapGrpcService<EchoService>().RequireAuthorization());
@@ -30,7 +30,7 @@ public sealed class EndpointTests
         Assert.Equal("in", reply.Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Attributes_of_class_and_method_are_obeyed()
     {
         await using var server = await StartAsync(app => app.MapGrpcService<GuardedService>());
@@ -43,7 +43,7 @@ public sealed class EndpointTests
         Assert.Equal("alice", served.ResponseStream.Current.Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Endpoints_say_which_method_they_serve()
     {
         await using var server = await EchoServer.StartAsync();

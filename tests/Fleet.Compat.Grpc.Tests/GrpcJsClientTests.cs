@@ -8,7 +8,7 @@ public sealed class GrpcJsClientTests(GrpcJsPeer peer)
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Theory]
+    [Theory(Timeout = TestLimits.Milliseconds)]
     [InlineData("identity")]
     [InlineData("gzip")]
     public async Task Every_call_of_a_foreign_client_is_served(string compression)

@@ -27,7 +27,7 @@ public sealed class GrpcJsServerTests(GrpcJsPeer peer) : IAsyncLifetime
         _node.Dispose();
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Unary_calls_are_answered()
     {
         var payload = new byte[6 * 1024 * 1024];
@@ -41,7 +41,7 @@ public sealed class GrpcJsServerTests(GrpcJsPeer peer) : IAsyncLifetime
         Assert.True(big.Payload.Span.SequenceEqual(payload));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Compressed_answers_are_understood()
     {
         await DisposeAsync();
@@ -55,7 +55,7 @@ public sealed class GrpcJsServerTests(GrpcJsPeer peer) : IAsyncLifetime
         Assert.Equal(50, count);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Metadata_travels_both_ways()
     {
         byte[] bytes = [0, 255, 1];
@@ -71,7 +71,7 @@ public sealed class GrpcJsServerTests(GrpcJsPeer peer) : IAsyncLifetime
         Assert.Equal(bytes, call.GetTrailers().GetValueBytes("x-trailing-bytes-bin"));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Streams_of_every_kind_work()
     {
         using var repeat = _client.Repeat(new EchoRequest { Text = "again", Repeat = 1000 }, cancellationToken: Token);
@@ -95,7 +95,7 @@ public sealed class GrpcJsServerTests(GrpcJsPeer peer) : IAsyncLifetime
         Assert.False(await chat.ResponseStream.MoveNext(Token));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Failures_arrive_with_code_text_and_trailers()
     {
         var unary = await Assert.ThrowsAsync<RpcException>(async () =>
@@ -112,7 +112,7 @@ public sealed class GrpcJsServerTests(GrpcJsPeer peer) : IAsyncLifetime
         Assert.Equal(StatusCode.Unimplemented, missing.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Deadline_and_cancellation_reach_the_server()
     {
         var late = await Assert.ThrowsAsync<RpcException>(async () =>

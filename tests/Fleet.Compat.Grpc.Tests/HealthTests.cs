@@ -11,7 +11,7 @@ public sealed class HealthTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Check_answers_for_each_mapped_service()
     {
         var store = HealthStatus.Healthy;
@@ -27,7 +27,7 @@ public sealed class HealthTests
         Assert.Equal(ServingStatus.Serving, await CheckAsync(client, "self"));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Check_of_an_unknown_service_is_not_found()
     {
         await using var server = await StartAsync(() => HealthStatus.Healthy);
@@ -37,7 +37,7 @@ public sealed class HealthTests
         Assert.Equal(StatusCode.NotFound, exception.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Watch_answers_at_once_and_on_every_change()
     {
         var store = HealthStatus.Healthy;
@@ -51,7 +51,7 @@ public sealed class HealthTests
         Assert.Equal(ServingStatus.Serving, await NextAsync(watch));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Watch_of_an_unknown_service_says_so_and_stays_open()
     {
         await using var server = await StartAsync(() => HealthStatus.Healthy);

@@ -26,7 +26,7 @@ public sealed class HostileRequestTests
         { "two messages in a unary call", [0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "13" },
     };
 
-    [Theory]
+    [Theory(Timeout = TestLimits.Milliseconds)]
     [MemberData(nameof(BadBodies))]
     public async Task Malformed_body_is_answered_and_the_server_lives(string what, byte[] body, string status)
     {
@@ -40,7 +40,7 @@ public sealed class HostileRequestTests
         Assert.Equal("alive", (await server.Client.SayAsync(new EchoRequest { Text = "alive" }, cancellationToken: Token)).Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Random_bytes_are_answered_on_every_kind_of_method()
     {
         await using var server = await EchoServer.StartAsync();
@@ -62,7 +62,7 @@ public sealed class HostileRequestTests
         Assert.Equal("alive", (await server.Client.SayAsync(new EchoRequest { Text = "alive" }, cancellationToken: Token)).Text);
     }
 
-    [Theory]
+    [Theory(Timeout = TestLimits.Milliseconds)]
     [InlineData("application/json")]
     [InlineData("application/grpc-web")]
     [InlineData("application/grpcx")]
@@ -78,7 +78,7 @@ public sealed class HostileRequestTests
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
     }
 
-    [Theory]
+    [Theory(Timeout = TestLimits.Milliseconds)]
     [InlineData("application/grpc")]
     [InlineData("application/grpc+proto")]
     [InlineData("application/grpc;charset=utf-8")]
@@ -94,7 +94,7 @@ public sealed class HostileRequestTests
         Assert.Equal("0", RawHttp2.Status(response));
     }
 
-    [Theory]
+    [Theory(Timeout = TestLimits.Milliseconds)]
     [InlineData("/fleet.compat.tests.Echo/Nothing")]
     [InlineData("/no.such.Service/Method")]
     public async Task Unknown_methods_and_services_are_unimplemented(string path)
@@ -108,7 +108,7 @@ public sealed class HostileRequestTests
         Assert.Equal("12", RawHttp2.Status(response));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Get_of_a_method_is_not_allowed()
     {
         await using var server = await EchoServer.StartAsync();
@@ -124,7 +124,7 @@ public sealed class HostileRequestTests
         Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
     }
 
-    [Theory]
+    [Theory(Timeout = TestLimits.Milliseconds)]
     [InlineData("nonsense")]
     [InlineData("-1S")]
     [InlineData("999999999S")]
@@ -143,7 +143,7 @@ public sealed class HostileRequestTests
         Assert.Equal(DateTime.MaxValue, server.Log.Deadline);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Binary_metadata_that_is_not_base64_fails_that_call_only()
     {
         await using var server = await EchoServer.StartAsync();
@@ -157,7 +157,7 @@ public sealed class HostileRequestTests
         Assert.Equal("alive", (await server.Client.SayAsync(new EchoRequest { Text = "alive" }, cancellationToken: Token)).Text);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Binary_metadata_may_lack_its_padding_and_come_several_in_one()
     {
         await using var server = await EchoServer.StartAsync();
@@ -171,7 +171,7 @@ public sealed class HostileRequestTests
         Assert.Equal("/w==", RawHttp2.Field(response, "x-trailing-bytes-bin"));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Noise_on_the_socket_does_not_hurt_other_connections()
     {
         await using var server = await EchoServer.StartAsync();

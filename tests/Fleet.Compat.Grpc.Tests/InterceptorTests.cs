@@ -9,7 +9,7 @@ public sealed class InterceptorTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Server_interceptors_wrap_all_call_kinds_in_order()
     {
         var seen = new List<string>();
@@ -25,7 +25,7 @@ public sealed class InterceptorTests
             ["outer unary", "inner unary", "outer server", "inner server", "outer client", "inner client", "outer duplex", "inner duplex"], seen);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Client_interceptors_wrap_all_call_kinds_in_order()
     {
         var seen = new List<string>();
@@ -38,7 +38,7 @@ public sealed class InterceptorTests
             ["outer unary", "inner unary", "outer server", "inner server", "outer client", "inner client", "outer duplex", "inner duplex"], seen);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Interceptor_from_the_container_is_used_and_may_refuse_a_call()
     {
         await using var server = await EchoServer.StartAsync(
@@ -49,7 +49,7 @@ public sealed class InterceptorTests
         Assert.Equal(StatusCode.PermissionDenied, exception.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Options_of_one_service_add_to_the_global_ones_and_win_over_them()
     {
         var seen = new List<string>();
@@ -70,7 +70,7 @@ public sealed class InterceptorTests
         Assert.Equal(["all unary", "own unary"], seen);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Function_may_replace_the_headers_of_every_call()
     {
         await using var server = await EchoServer.StartAsync();
@@ -87,7 +87,7 @@ public sealed class InterceptorTests
         Assert.Equal("added", call.GetTrailers().GetValue("x-trailing-text"));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Service_and_its_disposal_belong_to_the_call()
     {
         var disposed = 0;

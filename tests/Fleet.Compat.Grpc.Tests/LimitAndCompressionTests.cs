@@ -11,7 +11,7 @@ public sealed class LimitAndCompressionTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Request_over_four_megabytes_is_refused_by_default()
     {
         await using var server = await EchoServer.StartAsync();
@@ -23,7 +23,7 @@ public sealed class LimitAndCompressionTests
         await server.Client.SayAsync(new EchoRequest(), cancellationToken: Token);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Response_over_the_servers_limit_is_refused()
     {
         await using var server = await EchoServer.StartAsync(options => options.MaxSendMessageSize = 1000);
@@ -34,7 +34,7 @@ public sealed class LimitAndCompressionTests
         Assert.Equal(StatusCode.ResourceExhausted, exception.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Client_keeps_its_own_limits()
     {
         await using var server = await EchoServer.StartAsync(channel: new GrpcChannelOptions { MaxReceiveMessageSize = 1000, MaxSendMessageSize = 1500 });
@@ -51,7 +51,7 @@ public sealed class LimitAndCompressionTests
         Assert.Equal(StatusCode.ResourceExhausted, streamed.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Compressed_request_is_understood()
     {
         await using var server = await EchoServer.StartAsync();
@@ -65,7 +65,7 @@ public sealed class LimitAndCompressionTests
         Assert.Equal(10_000, reply.Text.Length);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Response_is_compressed_for_a_client_that_accepts_it_and_for_no_other()
     {
         await using var server = await EchoServer.StartAsync(options => options.ResponseCompressionAlgorithm = "gzip");
@@ -81,7 +81,7 @@ public sealed class LimitAndCompressionTests
         Assert.Equal(10_000, (await server.Client.SayAsync(new EchoRequest { Text = new string('x', 10_000) }, cancellationToken: Token)).Text.Length);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Small_message_that_unpacks_beyond_the_limit_is_refused()
     {
         await using var server = await EchoServer.StartAsync();
@@ -94,7 +94,7 @@ public sealed class LimitAndCompressionTests
         Assert.Equal("8", RawHttp2.Status(response));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Unknown_encoding_is_unimplemented_and_says_what_is_known()
     {
         await using var server = await EchoServer.StartAsync();

@@ -8,7 +8,7 @@ public sealed class MetadataTests
 
     public static TheoryData<byte[]> Binaries => new(new byte[][] { [], [0], [255, 0], [1, 2, 3], [.. Enumerable.Range(0, 256).Select(i => (byte)i)] });
 
-    [Theory]
+    [Theory(Timeout = TestLimits.Milliseconds)]
     [MemberData(nameof(Binaries))]
     public async Task Text_and_bytes_travel_as_headers_and_trailers_in_both_directions(byte[] bytes)
     {
@@ -26,7 +26,7 @@ public sealed class MetadataTests
         Assert.Null(call.GetTrailers().Get("grpc-status"));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Headers_are_there_before_the_first_message()
     {
         await using var server = await EchoServer.StartAsync();
@@ -37,7 +37,7 @@ public sealed class MetadataTests
         Assert.Equal("early", (await call.ResponseHeadersAsync.WaitAsync(TimeSpan.FromSeconds(20), Token)).GetValue("x-text"));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Failed_call_carries_its_trailers()
     {
         await using var server = await EchoServer.StartAsync();

@@ -14,7 +14,7 @@ public sealed class StatusTests
 
     public static TheoryData<StatusCode> Failures => [.. System.Enum.GetValues<StatusCode>().Where(code => code != StatusCode.OK)];
 
-    [Theory]
+    [Theory(Timeout = TestLimits.Milliseconds)]
     [MemberData(nameof(Failures))]
     public async Task Every_status_arrives_with_its_text(StatusCode code)
     {
@@ -27,7 +27,7 @@ public sealed class StatusTests
         Assert.Equal(new Status(code, Detail), exception.Status);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Stream_may_fail_after_its_messages()
     {
         await using var server = await EchoServer.StartAsync();
@@ -42,7 +42,7 @@ public sealed class StatusTests
         await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(Token));
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Client_stream_that_the_server_ends_early_reports_the_servers_status()
     {
         await using var server = await EchoServer.StartAsync();
@@ -59,7 +59,7 @@ public sealed class StatusTests
         Assert.Equal(StatusCode.FailedPrecondition, (await Assert.ThrowsAsync<RpcException>(async () => await call)).StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Unhandled_exception_is_unknown_and_tells_nothing()
     {
         await using var server = await EchoServer.StartAsync();
@@ -71,7 +71,7 @@ public sealed class StatusTests
         Assert.DoesNotContain("secret", exception.Status.Detail, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Unhandled_exception_is_shown_where_the_server_allows_it()
     {
         await using var server = await EchoServer.StartAsync(options => options.EnableDetailedErrors = true);
@@ -82,7 +82,7 @@ public sealed class StatusTests
         Assert.Contains("a secret of the implementation", exception.Status.Detail, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Method_that_nobody_implements_is_unimplemented()
     {
         await using var server = await EchoServer.StartAsync();
@@ -92,7 +92,7 @@ public sealed class StatusTests
         Assert.Equal(StatusCode.Unimplemented, exception.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Service_may_set_a_status_without_throwing()
     {
         await using var server = await EchoServer.StartAsync(map: app => app.MapGrpcService<QuietFailure>());
@@ -102,7 +102,7 @@ public sealed class StatusTests
         Assert.Equal(new Status(StatusCode.OutOfRange, "quietly"), exception.Status);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Trailer_that_HTTP_cannot_carry_ends_in_a_status_all_the_same()
     {
         await using var server = await EchoServer.StartAsync(map: app => app.MapGrpcService<BadTrailer>());
@@ -112,7 +112,7 @@ public sealed class StatusTests
         Assert.Equal(StatusCode.Internal, exception.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Header_that_HTTP_cannot_carry_fails_the_call()
     {
         await using var server = await EchoServer.StartAsync();
@@ -123,7 +123,7 @@ public sealed class StatusTests
         Assert.Equal(StatusCode.Internal, exception.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Rich_errors_arrive_with_their_details()
     {
         await using var server = await EchoServer.StartAsync(map: app => app.MapGrpcService<RichFailure>());
@@ -138,7 +138,7 @@ public sealed class StatusTests
         Assert.Null(status.GetDetail<Timestamp>());
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Refused_connection_is_unavailable()
     {
         using var channel = GrpcChannel.ForAddress("http://127.0.0.1:1");
@@ -153,7 +153,7 @@ public sealed class StatusTests
         await Assert.ThrowsAsync<RpcException>(() => duplex.ResponseHeadersAsync);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Server_that_dies_in_mid_stream_is_unavailable_or_cancelled_but_never_well()
     {
         var server = await EchoServer.StartAsync(services: services => services.Configure<Microsoft.Extensions.Hosting.HostOptions>(
@@ -168,7 +168,7 @@ public sealed class StatusTests
         Assert.Contains(exception.StatusCode, new[] { StatusCode.Unavailable, StatusCode.Cancelled, StatusCode.Internal });
     }
 
-    [Theory]
+    [Theory(Timeout = TestLimits.Milliseconds)]
     [InlineData(400, StatusCode.Internal)]
     [InlineData(431, StatusCode.Internal)]
     [InlineData(401, StatusCode.Unauthenticated)]
@@ -193,7 +193,7 @@ public sealed class StatusTests
         Assert.Equal(expected, exception.StatusCode);
     }
 
-    [Theory]
+    [Theory(Timeout = TestLimits.Milliseconds)]
     [InlineData("", StatusCode.Cancelled)]
     [InlineData("99", StatusCode.Unknown)]
     [InlineData("nonsense", StatusCode.Cancelled)]
@@ -213,7 +213,7 @@ public sealed class StatusTests
         Assert.Equal(expected, exception.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Message_that_is_cut_off_or_garbage_is_internal()
     {
         foreach (var body in new byte[][] { [0, 0, 0, 0, 9, 1], [7, 0, 0, 0, 0], [0, 0, 0, 0, 2, 0xff, 0xff] })

@@ -10,7 +10,7 @@ public sealed class StressTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
+    [Fact(Timeout = TestLimits.Milliseconds)]
     public async Task Calls_ended_at_random_moments_leave_nothing_behind()
     {
         var active = new ActiveCalls();

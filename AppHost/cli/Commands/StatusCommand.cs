@@ -37,20 +37,22 @@ internal static class StatusCommand
         return state.Resources.All(resource => resource.IsReady) ? 0 : 1;
     }
 
-    public static Table Table(FleetState state)
+    /// <param name="state">What the AppHost last wrote.</param>
+    /// <param name="brief">Fits a small terminal: processes only, one address each.</param>
+    public static Table Table(FleetState state, bool brief = false)
     {
-        var table = new Table().Border(TableBorder.Rounded)
-            .AddColumns("resource", "state", "health", "pid", "restarts", "address", "detail");
-        foreach (var resource in state.Resources)
+        var table = new Table().Border(TableBorder.Rounded).AddColumns("resource", "state", "health", "pid", "restarts", "address", "detail");
+        foreach (var resource in state.Resources.Where(resource => !brief || resource.Pid is not null || !resource.IsReady))
         {
             var colour = resource.IsReady ? Color.Green : resource.IsFailed ? Color.Red : Color.Yellow;
+            var addresses = resource.Endpoints?.Values.Take(brief ? 1 : int.MaxValue) ?? [];
             table.AddRow(
                 new Text(resource.Name),
                 new Text(resource.State, new Style(colour)),
                 new Text(resource.Health ?? ""),
                 new Text($"{resource.Pid}"),
                 new Text($"{resource.Restarts}"),
-                new Text(string.Join('\n', resource.Endpoints?.Values ?? [])),
+                new Text(string.Join('\n', addresses)),
                 new Text(resource.Detail ?? ""));
         }
 

@@ -25,7 +25,8 @@ internal static class UpCommand
         var chat = new Option<int>("--replicas-chat") { Description = "Processes of the chat service", DefaultValueFactory = _ => 1 };
         var inference = new Option<int>("--replicas-inference") { Description = "Processes of the inference service", DefaultValueFactory = _ => 1 };
         var limit = new Option<int>("--timeout") { Description = "Seconds until everything must be ready", DefaultValueFactory = _ => (int)DefaultLimit.TotalSeconds };
-        var command = new Command("up", "Build and start the whole fleet") { port, detach, chat, inference, limit };
+        var noBuild = new Option<bool>("--no-build") { Description = "Start what was built last" };
+        var command = new Command("up", "Build and start the whole fleet") { port, detach, chat, inference, limit, noBuild };
         command.SetAction((result, cancellationToken) => RunAsync(
             paths,
             new UpOptions(
@@ -33,7 +34,8 @@ internal static class UpCommand
                 result.GetValue(detach),
                 result.GetValue(chat),
                 result.GetValue(inference),
-                TimeSpan.FromSeconds(result.GetValue(limit))),
+                TimeSpan.FromSeconds(result.GetValue(limit)),
+                Build: !result.GetValue(noBuild)),
             cancellationToken));
         return command;
     }
@@ -47,8 +49,11 @@ internal static class UpCommand
         var preparation = new Preparation(paths, console);
         await preparation.ProvideServersAsync(cancellationToken);
         await preparation.ProvideNativeLibrariesAsync(cancellationToken);
-        await preparation.BuildWebAsync(cancellationToken);
-        await preparation.BuildAppHostAsync(cancellationToken);
+        if (options.Build)
+        {
+            await preparation.BuildWebAsync(cancellationToken);
+            await preparation.BuildAppHostAsync(cancellationToken);
+        }
 
         var firstStart = !File.Exists(paths.AdminPasswordFile);
         var appHost = AppHostProcess.Start(paths, options);

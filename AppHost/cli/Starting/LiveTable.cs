@@ -27,7 +27,7 @@ internal static class LiveTable
     }
 
     private static Table Current(FleetPaths paths) => FleetState.Read(paths) is { } state
-        ? StatusCommand.Table(state).Caption("Ctrl-C stops the fleet")
+        ? StatusCommand.Table(state, brief: true).Caption("Ctrl-C stops the fleet")
         : new Table();
 
     private static Action Changes(IAnsiConsole console, FleetPaths paths)

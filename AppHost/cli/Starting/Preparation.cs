@@ -43,7 +43,7 @@ internal sealed class Preparation(FleetPaths paths, IAnsiConsole console)
             cancellationToken,
             paths.Root);
         if (!result.Succeeded)
-            throw new CommandException($"The fleet does not build:\n{result.Tail(40)}");
+            throw new CommandException($"The fleet does not build:\n{BuildErrors.Of(result)}");
     });
 
     private async Task DoAsync(string what, Func<Task> action)

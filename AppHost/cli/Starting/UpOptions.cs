@@ -1,6 +1,6 @@
 namespace Fleet.Cli.Starting;
 
-internal sealed record UpOptions(int Port, bool Detach, int ChatReplicas, int InferenceReplicas, TimeSpan Limit)
+internal sealed record UpOptions(int Port, bool Detach, int ChatReplicas, int InferenceReplicas, TimeSpan Limit, bool Build = true)
 {
     /// <summary>As the AppHost's configuration reads it (section <c>Fleet</c>).</summary>
     public Dictionary<string, string> ToEnvironment() => new()

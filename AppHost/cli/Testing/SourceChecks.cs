@@ -10,8 +10,12 @@ internal sealed class SourceChecks(FleetPaths paths)
 {
     private static readonly string[] Quiet = ["-v", "q", "-nodeReuse:false", "-clp:NoSummary", "--nologo"];
 
-    public Task<TestReport> BuildAsync(CancellationToken cancellationToken) =>
-        CheckAsync("build", "dotnet", ["build", "Fleet.sln", .. Quiet], paths.Root, cancellationToken);
+    public async Task<TestReport> BuildAsync(CancellationToken cancellationToken)
+    {
+        var clock = Stopwatch.StartNew();
+        var result = await Tool.RunAsync("dotnet", ["build", "Fleet.sln", .. Quiet], cancellationToken, paths.Root);
+        return TestReport.Check("build", clock.Elapsed, result.Succeeded ? null : BuildErrors.Of(result));
+    }
 
     public Task<TestReport> FormatAsync(CancellationToken cancellationToken) =>
         CheckAsync("format", "dotnet", ["format", "Fleet.sln", "--verify-no-changes", "--no-restore"], paths.Root, cancellationToken);

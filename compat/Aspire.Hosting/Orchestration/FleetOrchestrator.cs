@@ -19,7 +19,7 @@ internal sealed partial class FleetOrchestrator(
     DistributedApplicationModel model, FleetPaths paths, OrchestrationOptions options, ResourceNotificationService notifications,
     ProcessEnvironment environment, StateFile stateFile, TimeProvider time, ILogger<FleetOrchestrator> logger) : IHostedService, IDisposable, IAsyncDisposable
 {
-    private static readonly TimeSpan StragglerGrace = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan StragglerGrace = TimeSpan.FromSeconds(4);
     private volatile Dictionary<IResource, ResourceInstance[]> _instances = [];
     private readonly List<InstanceSupervisor> _supervisors = [];
     private readonly List<Task> _passive = [];

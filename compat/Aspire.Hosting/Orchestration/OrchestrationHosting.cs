@@ -33,8 +33,7 @@ internal static class OrchestrationHosting
         services.Configure<ConsoleLifetimeOptions>(options => options.SuppressStatusMessages = true);
 
         host.Logging.ClearProviders();
-        services.AddSingleton<ILoggerProvider>(provider => new FileLoggerProvider(
-            LogFile(provider.GetRequiredService<FleetPaths>()), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<ILoggerProvider>(HostLog);
     }
 
     private static FleetPaths Paths(DistributedApplicationBuilder application, OrchestrationOptions options)
@@ -47,9 +46,15 @@ internal static class OrchestrationHosting
         });
     }
 
-    private static string LogFile(FleetPaths paths)
+    private static HostLoggerProvider HostLog(IServiceProvider provider)
     {
+        var time = provider.GetRequiredService<TimeProvider>();
+        // Without a terminal the log goes where the status lines go: whoever redirected the output keeps both.
+        if (provider.GetRequiredService<OrchestrationOptions>().ShowStatus && Console.IsOutputRedirected)
+            return new HostLoggerProvider(Console.WriteLine, null, time);
+        var paths = provider.GetRequiredService<FleetPaths>();
         paths.CreateDirectories();
-        return paths.LogFile("apphost");
+        var log = new RollingLog(paths.LogFile("apphost"));
+        return new HostLoggerProvider(log.WriteLine, log, time);
     }
 }

@@ -1,12 +1,10 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
-using System.Net;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Grpc.Server;
 using Grpc.Wire;
-using Microsoft.Extensions.Logging;
 
 namespace Grpc.Client;
 
@@ -14,10 +12,13 @@ namespace Grpc.Client;
 /// One call over one HTTP/2 request. It ends exactly once, by the first of: the server's status, an error, cancellation,
 /// the deadline, disposal; whoever comes later finds the status that was set.
 /// </summary>
-internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
+internal sealed class HttpCall<TRequest, TResponse> : IDisposable
     where TRequest : class
     where TResponse : class
 {
+    // One default HTTP/2 frame.
+    private const int ReadBytes = 16 * 1024;
+
     private static readonly TimeSpan AnswerGrace = TimeSpan.FromSeconds(1);
 
     private readonly GrpcChannel _channel;
@@ -54,6 +55,8 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
     }
 
     public Task<Metadata> ResponseHeadersAsync => _headers.Task;
+
+    private Func<DeserializationContext, TResponse> Deserializer => _method.ResponseMarshaller.ContextualDeserializer;
 
     private bool IsResponseAwaited =>
         _method.Type == MethodType.ClientStreaming || !_response.IsCompleted || Volatile.Read(ref _reading) == 1;
@@ -101,13 +104,13 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
         if (Interlocked.Exchange(ref _reading, 1) == 1)
             throw new InvalidOperationException("The next message cannot be read: the previous read is still in progress.");
         // Giving up one read gives up the call: half a message cannot be put back.
-        var registration = cancellationToken.UnsafeRegister(static call => ((HttpCall<TRequest, TResponse>)call!).CancelByCaller(), this);
+        var registration = CancelWith(cancellationToken);
         await using var disposal = registration.ConfigureAwait(false);
         try
         {
             if (await _response.ConfigureAwait(false) is { } reader && !_ended.Task.IsCompleted)
             {
-                var message = await reader.ReadAsync(_method.ResponseMarshaller.ContextualDeserializer, _ending.Token).ConfigureAwait(false);
+                var message = await reader.ReadAsync(Deserializer, _ending.Token).ConfigureAwait(false);
                 if (message is not null)
                     return message;
                 EndByTrailers();
@@ -126,14 +129,15 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
         return status.StatusCode == StatusCode.OK ? null : throw ToException(status);
     }
 
-    public async Task WriteAsync(TRequest message, MessageStreamContent content, WriteOptions? options, CancellationToken cancellationToken)
+    public async Task WriteAsync(
+        TRequest message, MessageStreamContent content, WriteOptions? options, CancellationToken cancellationToken)
     {
         ThrowIfEnded();
         using var frame = new PooledBuffer();
         using (var writer = new MessageWriter(frame, _channel.MaxSendBytes, gzipLevel: null))
             writer.Write(message, _method.RequestMarshaller.ContextualSerializer, options);
 
-        var registration = cancellationToken.UnsafeRegister(static call => ((HttpCall<TRequest, TResponse>)call!).CancelByCaller(), this);
+        var registration = CancelWith(cancellationToken);
         await using var disposal = registration.ConfigureAwait(false);
         try
         {
@@ -142,7 +146,8 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
             if ((options ?? _options.WriteOptions)?.Flags.HasFlag(WriteFlags.BufferHint) != true)
                 await stream.FlushAsync(_ending.Token).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception exception) when (exception
+            is OperationCanceledException or IOException or HttpRequestException or ObjectDisposedException or InvalidOperationException)
         {
             // The server may have ended the call while we wrote: its status, which may be just behind, says more than a broken stream.
             if (IsResponseAwaited)
@@ -164,13 +169,14 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
         _channel.Track(this);
         if (_deadline is { } deadline)
         {
-            _deadlineTimer = new Timer(static call => ((HttpCall<TRequest, TResponse>)call!).OnTimer(), this, Timeout.Infinite, Timeout.Infinite);
+            _deadlineTimer = new Timer(
+                static call => ((HttpCall<TRequest, TResponse>)call!).OnTimer(), this, Timeout.Infinite, Timeout.Infinite);
             ArmTimer(deadline);
         }
 
-        _callerCancels = _options.CancellationToken.UnsafeRegister(static call => ((HttpCall<TRequest, TResponse>)call!).CancelByCaller(), this);
+        _callerCancels = CancelWith(_options.CancellationToken);
         if (_options.PropagationToken is CallPropagationToken token)
-            _propagatedCancels = token.CancellationToken.UnsafeRegister(static call => ((HttpCall<TRequest, TResponse>)call!).CancelByCaller(), this);
+            _propagatedCancels = CancelWith(token.CancellationToken);
     }
 
     private void ArmTimer(DateTime deadline)
@@ -196,7 +202,8 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
         End(new Status(StatusCode.DeadlineExceeded, string.Empty), null);
     }
 
-    private void CancelByCaller() => End(new Status(StatusCode.Cancelled, "Call canceled by the client."), null);
+    private CancellationTokenRegistration CancelWith(CancellationToken cancellationToken) => cancellationToken.UnsafeRegister(
+        static call => ((HttpCall<TRequest, TResponse>)call!).End(new Status(StatusCode.Cancelled, "Call canceled by the client."), null), this);
 
     private async Task<MessageReader?> SendSingleAsync(TRequest request)
     {
@@ -222,7 +229,8 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
     {
         try
         {
-            var request = await BuildRequestAsync(content).ConfigureAwait(false);
+            var request = await CallRequest.BuildAsync(
+                _channel, _method, _host, _options, _deadline, content, _ending.Token).ConfigureAwait(false);
             var response = await _channel.SendAsync(request, _ending.Token).ConfigureAwait(false);
             lock (_lock)
             {
@@ -235,7 +243,7 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
                 _httpResponse = response;
             }
 
-            if (Judge(response) is { } status)
+            if (ResponseStatus.Judge(response) is { } status)
             {
                 var trailers = ResponseStatus.ReadMetadata(response.Headers);
                 _headers.TrySetResult(trailers);
@@ -244,10 +252,13 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
             }
 
             _headers.TrySetResult(ResponseStatus.ReadMetadata(response.Headers));
-            var encoding = response.Headers.NonValidated.TryGetValues(GrpcProtocol.EncodingHeader, out var encodings) ? encodings.ToString() : GrpcProtocol.Identity;
+            var encoding = response.Headers.NonValidated.TryGetValues(GrpcProtocol.EncodingHeader, out var encodings)
+                ? encodings.ToString()
+                : GrpcProtocol.Identity;
             if (encoding is not (GrpcProtocol.Identity or GrpcProtocol.Gzip))
                 throw new RpcException(new Status(StatusCode.Unimplemented, $"Unsupported grpc-encoding value '{encoding}'."));
-            _body = PipeReader.Create(await response.Content.ReadAsStreamAsync(_ending.Token).ConfigureAwait(false), new StreamPipeReaderOptions(bufferSize: 16 * 1024));
+            var body = await response.Content.ReadAsStreamAsync(_ending.Token).ConfigureAwait(false);
+            _body = PipeReader.Create(body, new StreamPipeReaderOptions(bufferSize: ReadBytes));
             return new MessageReader(_body, encoding, _channel.MaxReceiveBytes);
         }
         catch (Exception exception)
@@ -255,73 +266,6 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
             EndByException(exception);
             return null;
         }
-    }
-
-    private async Task<HttpRequestMessage> BuildRequestAsync(HttpContent content)
-    {
-        var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_channel.Address, _method.FullName))
-        {
-            Content = content,
-            // Cleartext HTTP/2 cannot be negotiated: both ends know it beforehand.
-            Version = HttpVersion.Version20,
-            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-        };
-        request.Headers.Host = _host;
-        request.Headers.TE.Add(new System.Net.Http.Headers.TransferCodingWithQualityHeaderValue("trailers"));
-        request.Headers.TryAddWithoutValidation("User-Agent", "grpc-dotnet-compat/1.0");
-        request.Headers.TryAddWithoutValidation(GrpcProtocol.AcceptEncodingHeader, GrpcProtocol.AcceptedEncodings);
-        AddHeaders(request, _options.Headers);
-        await AddCredentialsAsync(request).ConfigureAwait(false);
-        if (_deadline is { } deadline)
-            request.Headers.TryAddWithoutValidation(GrpcProtocol.TimeoutHeader, GrpcProtocol.FormatTimeout(deadline - DateTime.UtcNow));
-        return request;
-    }
-
-    private async Task AddCredentialsAsync(HttpRequestMessage request)
-    {
-        if (_options.Credentials is null && _channel.CallCredentials is null)
-            return;
-        if (!_channel.IsSecure && !_channel.SendsInsecureCallCredentials)
-        {
-            Log.CredentialsLeftOut(_channel.Logger, _method.FullName);
-            return;
-        }
-
-        var context = new AuthInterceptorContext(
-            new Uri(_channel.Address, _method.ServiceName).AbsoluteUri, _method.Name, _ending.Token);
-        foreach (var credentials in new[] { _channel.CallCredentials, _options.Credentials })
-        {
-            foreach (var interceptor in credentials?.Interceptors ?? [])
-            {
-                var metadata = new Metadata();
-                await interceptor(context, metadata).WaitAsync(_ending.Token).ConfigureAwait(false);
-                AddHeaders(request, metadata);
-            }
-        }
-    }
-
-    private static void AddHeaders(HttpRequestMessage request, Metadata? metadata)
-    {
-        foreach (var entry in metadata ?? Metadata.Empty)
-        {
-            if (entry.Key == "user-agent")
-                request.Headers.Remove("User-Agent");
-            if (!GrpcProtocol.IsReserved(entry.Key) && !request.Headers.TryAddWithoutValidation(entry.Key, entry.WireValue))
-                throw new RpcException(new Status(StatusCode.Internal, $"The metadata entry '{entry.Key}' cannot be sent over HTTP."));
-        }
-    }
-
-    /// <summary>A status where the headers alone end the call, else null.</summary>
-    private static Status? Judge(HttpResponseMessage response)
-    {
-        if (ResponseStatus.Read(response.Headers) is { } status)
-            return status;
-        if (response.StatusCode != HttpStatusCode.OK)
-            return ResponseStatus.FromHttp(response.StatusCode);
-        var contentType = response.Content.Headers.NonValidated.TryGetValues("Content-Type", out var types) ? types.ToString() : null;
-        return GrpcProtocol.IsGrpcContentType(contentType)
-            ? null
-            : new Status(StatusCode.Cancelled, $"Bad gRPC response. Invalid content-type value: {contentType}");
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "Every failure becomes the call's status.")]
@@ -332,7 +276,7 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
         {
             if (await _response.ConfigureAwait(false) is { } reader)
             {
-                message = await reader.ReadSingleAsync(_method.ResponseMarshaller.ContextualDeserializer, _ending.Token).ConfigureAwait(false);
+                message = await reader.ReadSingleAsync(Deserializer, _ending.Token).ConfigureAwait(false);
                 EndByTrailers();
             }
         }
@@ -403,15 +347,9 @@ internal sealed partial class HttpCall<TRequest, TResponse> : IDisposable
 
     private Exception ToException(Status status)
     {
-        if (_channel.ThrowCancellation
-            && (status.StatusCode == StatusCode.DeadlineExceeded || (status.StatusCode == StatusCode.Cancelled && _options.CancellationToken.IsCancellationRequested)))
+        var cancelled = status.StatusCode == StatusCode.Cancelled && _options.CancellationToken.IsCancellationRequested;
+        if (_channel.ThrowCancellation && (cancelled || status.StatusCode == StatusCode.DeadlineExceeded))
             return new OperationCanceledException(status.Detail, new RpcException(status), _options.CancellationToken);
         return new RpcException(status, _trailers ?? Metadata.Empty);
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(Level = LogLevel.Warning, Message = "The call credentials of {Method} are left out: the channel is not encrypted.")]
-        public static partial void CredentialsLeftOut(ILogger logger, string method);
     }
 }

@@ -29,11 +29,27 @@ internal static class ResponseStatus
     {
         if (!headers.NonValidated.TryGetValues(GrpcProtocol.StatusHeader, out var codes))
             return null;
-        var detail = headers.NonValidated.TryGetValues(GrpcProtocol.MessageHeader, out var messages) ? GrpcProtocol.DecodeMessage(messages.ToString()) : string.Empty;
+        var detail = headers.NonValidated.TryGetValues(GrpcProtocol.MessageHeader, out var messages)
+            ? GrpcProtocol.DecodeMessage(messages.ToString())
+            : string.Empty;
         if (!int.TryParse(codes.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var code))
             return new Status(StatusCode.Cancelled, $"The peer sent '{codes}' as grpc-status. {detail}");
         // A code of a later protocol version is unknown, but its text may still help.
         return new Status(Enum.IsDefined((StatusCode)code) ? (StatusCode)code : StatusCode.Unknown, detail);
+    }
+
+    /// <summary>A status where the headers alone end the call, else null.</summary>
+    public static Status? Judge(HttpResponseMessage response)
+    {
+        if (Read(response.Headers) is { } status)
+            return status;
+        if (response.StatusCode != HttpStatusCode.OK)
+            return FromHttp(response.StatusCode);
+        var headers = response.Content.Headers.NonValidated;
+        var contentType = headers.TryGetValues("Content-Type", out var types) ? types.ToString() : null;
+        return GrpcProtocol.IsGrpcContentType(contentType)
+            ? null
+            : new Status(StatusCode.Cancelled, $"Bad gRPC response. Invalid content-type value: {contentType}");
     }
 
     public static Status FromHttp(HttpStatusCode code) => new(

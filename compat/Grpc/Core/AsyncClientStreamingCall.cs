@@ -12,7 +12,9 @@ public sealed class AsyncClientStreamingCall<TRequest, TResponse> : IDisposable
         Func<Status> getStatusFunc,
         Func<Metadata> getTrailersFunc,
         Action disposeAction)
-        : this(requestStream, responseAsync, new CallFunctions(_ => responseHeadersAsync, _ => getStatusFunc(), _ => getTrailersFunc(), _ => disposeAction(), null))
+        : this(
+            requestStream, responseAsync,
+            new CallFunctions(_ => responseHeadersAsync, _ => getStatusFunc(), _ => getTrailersFunc(), _ => disposeAction(), null))
     {
     }
 

@@ -12,7 +12,9 @@ public sealed class AsyncDuplexStreamingCall<TRequest, TResponse> : IDisposable
         Func<Status> getStatusFunc,
         Func<Metadata> getTrailersFunc,
         Action disposeAction)
-        : this(requestStream, responseStream, new CallFunctions(_ => responseHeadersAsync, _ => getStatusFunc(), _ => getTrailersFunc(), _ => disposeAction(), null))
+        : this(
+            requestStream, responseStream,
+            new CallFunctions(_ => responseHeadersAsync, _ => getStatusFunc(), _ => getTrailersFunc(), _ => disposeAction(), null))
     {
     }
 
@@ -28,7 +30,8 @@ public sealed class AsyncDuplexStreamingCall<TRequest, TResponse> : IDisposable
     {
     }
 
-    private AsyncDuplexStreamingCall(IClientStreamWriter<TRequest> requestStream, IAsyncStreamReader<TResponse> responseStream, CallFunctions functions)
+    private AsyncDuplexStreamingCall(
+        IClientStreamWriter<TRequest> requestStream, IAsyncStreamReader<TResponse> responseStream, CallFunctions functions)
     {
         RequestStream = requestStream;
         ResponseStream = responseStream;

@@ -29,18 +29,20 @@ internal sealed class HealthCheckGrpcService(
             {
                 var changed = state.Changed;
                 // The first answer is fresh; later ones follow the publisher.
-                var status = (sent is null ? await CurrentAsync(request.Service, ending.Token).ConfigureAwait(false) : state.Published(request.Service))
-                    ?? (sent ?? HealthCheckResponse.Types.ServingStatus.ServiceUnknown);
+                var status = sent is null
+                    ? await CurrentAsync(request.Service, ending.Token).ConfigureAwait(false) ?? HealthCheckResponse.Types.ServingStatus.ServiceUnknown
+                    : state.Published(request.Service) ?? sent.Value;
                 if (status != sent)
                     await responseStream.WriteAsync(new HealthCheckResponse { Status = status }, ending.Token).ConfigureAwait(false);
                 sent = status;
                 await changed.WaitAsync(ending.Token).ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested && !context.CancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (!context.CancellationToken.IsCancellationRequested)
         {
-            await responseStream.WriteAsync(
-                new HealthCheckResponse { Status = HealthCheckResponse.Types.ServingStatus.NotServing }, context.CancellationToken).ConfigureAwait(false);
+            // The server is stopping.
+            var last = new HealthCheckResponse { Status = HealthCheckResponse.Types.ServingStatus.NotServing };
+            await responseStream.WriteAsync(last, context.CancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -104,7 +104,12 @@ internal sealed class HttpServerCallContext : ServerCallContext, IServerCallCont
 
     /// <summary>Writes one message, and flushes it unless the writer asked to wait for more.</summary>
     public async Task WriteMessageAsync<T>(
-        T message, MessageWriter writer, Action<T, SerializationContext> serialize, WriteOptions? options, bool flush, CancellationToken cancellationToken)
+        T message,
+        MessageWriter writer,
+        Action<T, SerializationContext> serialize,
+        WriteOptions? options,
+        bool flush,
+        CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         CancellationToken.ThrowIfCancellationRequested();

@@ -79,7 +79,12 @@ internal abstract partial class ServerCallHandler<TService, TRequest, TResponse>
             return;
         // No flush: the message, and the trailers that follow at once, leave together.
         await call.WriteMessageAsync(
-            response, writer, Method.ResponseMarshaller.ContextualSerializer, call.WriteOptions, flush: false, call.CancellationToken).ConfigureAwait(false);
+            response,
+            writer,
+            Method.ResponseMarshaller.ContextualSerializer,
+            call.WriteOptions,
+            flush: false,
+            call.CancellationToken).ConfigureAwait(false);
     }
 
     private static async ValueTask DisposeAsync(object instance)
@@ -140,7 +145,8 @@ internal abstract partial class ServerCallHandler<TService, TRequest, TResponse>
         {
             return (new Status(StatusCode.DeadlineExceeded, "Deadline exceeded."), null);
         }
-        catch (Exception exception) when (httpContext.RequestAborted.IsCancellationRequested || exception is ConnectionAbortedException or ConnectionResetException)
+        catch (Exception exception) when (httpContext.RequestAborted.IsCancellationRequested
+            || exception is ConnectionAbortedException or ConnectionResetException)
         {
             return (new Status(StatusCode.Cancelled, "The caller went away.", exception), null);
         }

@@ -7,7 +7,8 @@ namespace Grpc.Server;
 internal sealed class UnaryHandler<TService, TRequest, TResponse>(
     Method<TRequest, TResponse> method,
     ServerOptions options,
-    Func<TService, TRequest, ServerCallContext, Task<TResponse>> invoke) : ServerCallHandler<TService, TRequest, TResponse>(method, options)
+    Func<TService, TRequest, ServerCallContext, Task<TResponse>> invoke)
+    : ServerCallHandler<TService, TRequest, TResponse>(method, options)
     where TService : class
     where TRequest : class
     where TResponse : class
@@ -15,7 +16,8 @@ internal sealed class UnaryHandler<TService, TRequest, TResponse>(
     protected override async Task InvokeAsync(
         HttpServerCallContext call, MessageReader reader, MessageWriter writer, IReadOnlyList<Interceptor> interceptors)
     {
-        UnaryServerMethod<TRequest, TResponse> run = (request, context) => WithServiceAsync(context, service => invoke(service, request, context));
+        UnaryServerMethod<TRequest, TResponse> run = (request, context) =>
+            WithServiceAsync(context, service => invoke(service, request, context));
         for (var i = interceptors.Count - 1; i >= 0; i--)
         {
             var (interceptor, next) = (interceptors[i], run);
@@ -30,7 +32,8 @@ internal sealed class UnaryHandler<TService, TRequest, TResponse>(
 internal sealed class ClientStreamingHandler<TService, TRequest, TResponse>(
     Method<TRequest, TResponse> method,
     ServerOptions options,
-    Func<TService, IAsyncStreamReader<TRequest>, ServerCallContext, Task<TResponse>> invoke) : ServerCallHandler<TService, TRequest, TResponse>(method, options)
+    Func<TService, IAsyncStreamReader<TRequest>, ServerCallContext, Task<TResponse>> invoke)
+    : ServerCallHandler<TService, TRequest, TResponse>(method, options)
     where TService : class
     where TRequest : class
     where TResponse : class
@@ -54,7 +57,8 @@ internal sealed class ClientStreamingHandler<TService, TRequest, TResponse>(
 internal sealed class ServerStreamingHandler<TService, TRequest, TResponse>(
     Method<TRequest, TResponse> method,
     ServerOptions options,
-    Func<TService, TRequest, IServerStreamWriter<TResponse>, ServerCallContext, Task> invoke) : ServerCallHandler<TService, TRequest, TResponse>(method, options)
+    Func<TService, TRequest, IServerStreamWriter<TResponse>, ServerCallContext, Task> invoke)
+    : ServerCallHandler<TService, TRequest, TResponse>(method, options)
     where TService : class
     where TRequest : class
     where TResponse : class
@@ -82,7 +86,8 @@ internal sealed class ServerStreamingHandler<TService, TRequest, TResponse>(
 internal sealed class DuplexStreamingHandler<TService, TRequest, TResponse>(
     Method<TRequest, TResponse> method,
     ServerOptions options,
-    Func<TService, IAsyncStreamReader<TRequest>, IServerStreamWriter<TResponse>, ServerCallContext, Task> invoke) : ServerCallHandler<TService, TRequest, TResponse>(method, options)
+    Func<TService, IAsyncStreamReader<TRequest>, IServerStreamWriter<TResponse>, ServerCallContext, Task> invoke)
+    : ServerCallHandler<TService, TRequest, TResponse>(method, options)
     where TService : class
     where TRequest : class
     where TResponse : class

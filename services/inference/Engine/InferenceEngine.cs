@@ -77,7 +77,7 @@ internal sealed partial class InferenceEngine : ITextGenerator
         {
             // The caller stopped reading, or the reply ended and this does nothing.
             Cancel(reply);
-            await reply.Events.Completion.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            await reply.Ended;
         }
     }
 
@@ -123,7 +123,7 @@ internal sealed partial class InferenceEngine : ITextGenerator
     private void Cancel(Reply reply)
     {
         reply.Cancel();
-        if (!_stopping && !reply.Events.Completion.IsCompleted)
+        if (!_stopping && !reply.Ended.IsCompleted)
             _work.Set();
     }
 

@@ -21,6 +21,7 @@ internal sealed class Reply
 
     // Unbounded, but never more than the token limit: the decode thread must not wait for a slow reader.
     private readonly Channel<GenerationEvent> _events = Channel.CreateUnbounded<GenerationEvent>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TimeSpan _queued;
     private TimeSpan _firstToken;
     private volatile bool _cancelled;
@@ -40,6 +41,9 @@ internal sealed class Reply
     }
 
     public ChannelReader<GenerationEvent> Events => _events.Reader;
+
+    /// <summary>Completes when the slot is free, read to the end or not; never faults.</summary>
+    public Task Ended => _ended.Task;
 
     public Sequence Sequence { get; }
 
@@ -89,10 +93,16 @@ internal sealed class Reply
         var total = _time.GetElapsedTime(_arrived);
         var timings = new GenerationTimings(_queued, _firstToken - _queued, total - _firstToken, _firstToken);
         _events.Writer.TryWrite(new GenerationFinished(reason, Sequence.PromptTokens, Sequence.GeneratedTokens, timings));
-        _events.Writer.TryComplete();
+        End(null);
     }
 
-    public void Fail(Exception exception) => _events.Writer.TryComplete(exception);
+    public void Fail(Exception exception) => End(exception);
+
+    private void End(Exception? exception)
+    {
+        _events.Writer.TryComplete(exception);
+        _ended.TrySetResult();
+    }
 
     private TokenLogprob Logprob(ReadOnlySpan<float> logits, int token)
     {

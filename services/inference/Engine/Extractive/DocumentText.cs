@@ -105,7 +105,7 @@ internal static partial class DocumentText
     {
         var plain = LinkOrImage().Replace(text, "$1");
         plain = HtmlTag().Replace(plain, " ");
-        plain = Emphasis().Replace(plain, "$2");
+        plain = Emphasis().Replace(plain, "$1$2$3$4$5");
         plain = plain.Replace("`", "", StringComparison.Ordinal);
         return Spaces().Replace(plain, " ").Trim();
     }
@@ -159,7 +159,7 @@ internal static partial class DocumentText
     [GeneratedRegex(@"</?[a-zA-Z][^<>]{0,80}>")]
     private static partial Regex HtmlTag();
 
-    [GeneratedRegex(@"(\*\*|__|~~|(?<![\w*])\*(?!\s)|(?<!\w)_(?!\s))(.+?)\1(?!\w)")]
+    [GeneratedRegex(@"\*\*(.+?)\*\*|~~(.+?)~~|(?<!\w)__(.+?)__(?!\w)|(?<![\w*])\*(?!\s)([^*]+?)\*|(?<!\w)_(?!\s)([^_]+?)_(?!\w)")]
     private static partial Regex Emphasis();
 
     [GeneratedRegex(@"\s+")]

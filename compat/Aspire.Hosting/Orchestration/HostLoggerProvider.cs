@@ -3,17 +3,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Aspire.Hosting.Orchestration;
 
-/// <summary>The application host's own log goes to a file: the terminal belongs to the status table.</summary>
-[ProviderAlias("File")]
-internal sealed class FileLoggerProvider(string path, TimeProvider time) : ILoggerProvider
+/// <summary>The application host's own log: one line per entry, to a file where the terminal belongs to the status table.</summary>
+[ProviderAlias("Host")]
+internal sealed class HostLoggerProvider(Action<string> writeLine, IDisposable? target, TimeProvider time) : ILoggerProvider
 {
-    private readonly RollingLog _log = new(path);
+    public ILogger CreateLogger(string categoryName) => new HostLogger(categoryName, writeLine, time);
 
-    public ILogger CreateLogger(string categoryName) => new FileLogger(categoryName, _log, time);
+    public void Dispose() => target?.Dispose();
 
-    public void Dispose() => _log.Dispose();
-
-    private sealed class FileLogger(string category, RollingLog log, TimeProvider time) : ILogger
+    private sealed class HostLogger(string category, Action<string> writeLine, TimeProvider time) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
 
@@ -24,7 +22,7 @@ internal sealed class FileLoggerProvider(string path, TimeProvider time) : ILogg
             if (!IsEnabled(logLevel))
                 return;
             var line = string.Create(CultureInfo.InvariantCulture, $"{time.GetUtcNow():O} {logLevel} {category}: {formatter(state, exception)}");
-            log.WriteLine(exception is null ? line : $"{line}\n{exception}");
+            writeLine(exception is null ? line : $"{line}\n{exception}");
         }
     }
 }

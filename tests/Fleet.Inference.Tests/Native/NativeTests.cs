@@ -1,0 +1,53 @@
+using Fleet.Inference.Engine;
+using Fleet.Inference.Models;
+using Fleet.Inference.Native;
+using Fleet.Models;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+
+namespace Fleet.Inference.Tests.Native;
+
+/// <summary>The real library and small models made for this run. Without the library the tests that ask for it are skipped, with the reason.</summary>
+public sealed class NativeFixture : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("fleet-models-").FullName;
+
+    public NativeFixture()
+    {
+        LlamaModel.Tiny.Save(PathOf("tiny-llama"));
+        LlamaModel.Small.Save(PathOf("small-llama"));
+        BertModel.Tiny.Save(PathOf("tiny-bert"));
+        Libraries = new NativeLibraries(Options.Create(new NativeOptions()), NullLogger<NativeLibraries>.Instance);
+    }
+
+    internal NativeLibraries Libraries { get; }
+
+    public string PathOf(string model) => Path.Combine(_directory, $"{model}.gguf");
+
+    /// <summary>Skips only when the libraries' folder does not exist: a folder with unusable libraries is a failure.</summary>
+    public void RequireLibraries()
+    {
+        var directory = new NativeOptions().NativeLibraryDirectory;
+        Assert.SkipUnless(Directory.Exists(directory), $"llama.cpp is not installed in {directory}; ./fleet test installs it.");
+        Assert.Null(Libraries.Unavailable);
+    }
+
+    internal InferenceEngine Generator(string model = "tiny-llama", Action<EngineOptions>? configure = null) => (InferenceEngine)Load(model, ModelKind.Chat, configure);
+
+    internal ITextEmbedder Embedder() => (ITextEmbedder)Load("tiny-bert", ModelKind.Embedding, null);
+
+    internal IModelEngine Load(string model, ModelKind kind, Action<EngineOptions>? configure)
+    {
+        RequireLibraries();
+        var options = new EngineOptions { Threads = 1, ContextTokens = 512, BatchTokens = 64 };
+        configure?.Invoke(options);
+        var loader = new LlamaModelLoader(Libraries, Options.Create(options), TimeProvider.System, NullLoggerFactory.Instance);
+        return loader.Load(new ModelDescription { Id = model, Kind = kind, Path = PathOf(model) }, new Progress<float>(), CancellationToken.None);
+    }
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+}
+
+/// <summary>One process, one library: these classes share the fixture and do not run beside each other.</summary>
+[CollectionDefinition(nameof(NativeTests))]
+public sealed class NativeTests : ICollectionFixture<NativeFixture>;
