@@ -120,15 +120,15 @@ public sealed class OrchestrationTests
     }
 
     [Fact]
-    public async Task A_process_that_ignores_the_request_to_stop_is_killed_with_its_children()
+    public async Task The_children_of_a_process_that_died_are_ended_too()
     {
         await using var fleet = new ProbeFleet();
-        fleet.Builder.AddExecutable("stubborn", "sh", ".", "-c", "trap '' TERM; sleep 1000 & echo $! > \"$CHILD\"; while true; do sleep 1000; done")
+        fleet.Builder.AddExecutable("parent", "sh", ".", "-c", "sleep 1000 & echo $! > \"$CHILD\"; while true; do sleep 1000; done")
             .WithEnvironment("CHILD", fleet.Gate("child"));
         await fleet.StartAsync();
         await Eventually.TrueAsync(() => File.Exists(fleet.Gate("child")) && File.ReadAllText(fleet.Gate("child")).Length > 0);
         var child = int.Parse(File.ReadAllText(fleet.Gate("child")), System.Globalization.CultureInfo.InvariantCulture);
-        var pid = fleet.ProcessId("stubborn");
+        var pid = fleet.ProcessId("parent");
 
         UnixProcess.Signal(pid, UnixProcess.SigKill);
 

@@ -98,6 +98,7 @@ public sealed class DocumentTests(KnowledgeFixture fleet) : IDisposable
         { "a.txt", [0xC3, 0x28, 0xFF, 0xFF, 0x80], 415 },
         { "a.html", "<p>text</p>"u8.ToArray(), 415 },
         { "big.txt", new byte[3_000_001], 413 },
+        { "bigger.txt", new byte[3_200_000], 413 },
     };
 
     [Theory]

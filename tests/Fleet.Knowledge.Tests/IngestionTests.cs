@@ -172,6 +172,18 @@ public sealed class IngestionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_file_larger_than_ordinary_bodies_is_taken()
+    {
+        await _fleet.StartAsync(new() { ["Knowledge:MaxUploadBytes"] = "20000000" });
+        using var client = _fleet.ClientFor(_user);
+
+        var indexed = await client.IndexAsync(await client.CreateCollectionAsync(), "log.txt", "first words" + new string('\n', 12_000_000) + "last words");
+
+        Assert.Equal(12_000_021, indexed.SizeBytes);
+        Assert.Equal("last words", (string?)await _fleet.Database.ScalarAsync("SELECT right(text, 10) FROM chunks ORDER BY ordinal DESC LIMIT 1"));
+    }
+
+    [Fact]
     public async Task One_big_import_does_not_starve_others()
     {
         await _fleet.StartAsync(new() { ["Knowledge:Ingestion:Concurrency"] = "1" });

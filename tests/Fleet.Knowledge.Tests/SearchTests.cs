@@ -279,6 +279,16 @@ public sealed class SearchTests(KnowledgeFixture fleet) : IDisposable
     }
 
     [Fact]
+    public async Task A_body_of_another_type_is_415()
+    {
+        using var text = new StringContent("{\"name\":\"a\"}", Encoding.UTF8, "text/plain");
+
+        using var response = await Client.PostAsync("/api/collections", text);
+
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+    }
+
+    [Fact]
     public async Task A_collection_can_be_renamed_and_counts_its_documents()
     {
         var id = await Client.CreateCollectionAsync("Old");

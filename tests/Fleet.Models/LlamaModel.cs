@@ -16,6 +16,9 @@ public sealed record LlamaModel
     /// <summary>4 layers, 4,096 tokens, 21 MB: slow enough to be cancelled in the middle.</summary>
     public static LlamaModel Small { get; } = new() { Layers = 4, Width = 256, Heads = 8, KeyValueHeads = 4, FeedForward = 768, Vocabulary = 4096, Seed = 3 };
 
+    /// <summary>The tokens that end a reply; tests that need a known length forbid them by a logit bias.</summary>
+    public static IReadOnlyList<int> EndTokens { get; } = [2, new SpmVocabulary(size: 0).Tokens.IndexOf("<|im_end|>")];
+
     public int Layers { get; init; } = 2;
 
     public int Width { get; init; } = 64;

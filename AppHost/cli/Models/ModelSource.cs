@@ -19,7 +19,7 @@ internal sealed record ModelSource(Uri Address, string FileName)
 
         var parts = text.Split('/');
         if (parts.Length < 3 || parts.Any(part => part is "" or "." or ".."))
-            throw new CommandException($"{text} is neither an address nor owner/repository/file.gguf.");
+            throw new CommandException($"{text} is neither a recommended model (./fleet models list), nor an address, nor owner/repository/file.gguf.");
         var configured = Environment.GetEnvironmentVariable(HubVariable);
         var root = hub ?? (string.IsNullOrEmpty(configured) ? DefaultHub : configured);
         var path = string.Join('/', parts.Skip(2).Select(Uri.EscapeDataString));

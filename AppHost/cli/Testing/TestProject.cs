@@ -52,6 +52,7 @@ internal sealed class TestProject(string name, FleetPaths paths)
         var log = state.LogFile(Name);
         var (exitCode, timedOut) = await RunProcessAsync(start, log, cancellationToken);
         await registry.KillStragglersAsync(LeftoverGrace, CancellationToken.None);
+        await EndFleetsOfTestsAsync(state);
         var read = timedOut
             ? TestReport.Broken(Name, clock.Elapsed, $"it ran longer than {Limit.TotalMinutes:0} minutes and was killed")
             : TestReport.Read(Name, report, exitCode, clock.Elapsed);
@@ -59,6 +60,17 @@ internal sealed class TestProject(string name, FleetPaths paths)
             read = read with { Problem = $"{read.Problem}\nThe end of {log}:\n{string.Join('\n', LogTail.Last(log, LogLines))}" };
         // With a pattern, most projects have nothing that matches.
         return options.Method is not null && read is { Passed: 0, NothingRan: true } ? read with { Failed = 0, Problem = null } : read;
+    }
+
+    /// <summary>A test process that crashed leaves the fleet it had started, with a state directory of its own below ours.</summary>
+    private static async Task EndFleetsOfTestsAsync(FleetPaths state)
+    {
+        foreach (var folder in Directory.GetDirectories(state.State).Where(folder => folder != state.Run))
+        {
+            var left = new FleetPaths(state.Root, folder);
+            if (File.Exists(left.ProcessesFile))
+                await new ProcessRegistry(left.ProcessesFile).KillStragglersAsync(LeftoverGrace, CancellationToken.None);
+        }
     }
 
     private static async Task<(int ExitCode, bool TimedOut)> RunProcessAsync(

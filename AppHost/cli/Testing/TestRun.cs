@@ -37,11 +37,15 @@ internal sealed class TestRun(FleetPaths paths, IAnsiConsole console, TestOption
         if (projects.Count == 0 && options.Filters.Count > 0 && !options.Wants("format") && !options.Wants("web"))
             throw new CommandException($"Nothing is named like {string.Join(" or ", options.Filters)}.");
 
-        console.WriteStep("Building Fleet.sln ...");
-        var build = await checks.BuildAsync(cancellationToken);
-        Record(build);
-        if (build.Failed > 0)
-            return;
+        if (projects.Count > 0 || options.Wants("format"))
+        {
+            console.WriteStep("Building Fleet.sln ...");
+            var build = await checks.BuildAsync(cancellationToken);
+            Record(build);
+            if (build.Failed > 0)
+                return;
+        }
+
         if (options.Wants("format"))
             Record(await checks.FormatAsync(cancellationToken));
         if (options.Wants("web"))

@@ -92,7 +92,7 @@ internal sealed class StatusScreen(
     };
 
     private static string Duration(TimeSpan span) =>
-        span.ToString(span.TotalHours >= 1 ? @"d\.hh\:mm\:ss" : @"mm\:ss", CultureInfo.InvariantCulture).TrimStart('0', '.');
+        span.ToString(span.TotalHours >= 1 ? @"d\.hh\:mm\:ss" : @"mm\:ss", CultureInfo.InvariantCulture);
 
     private static string Memory(int pid)
     {

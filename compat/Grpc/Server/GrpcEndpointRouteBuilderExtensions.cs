@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Routing.Patterns;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 
 namespace Microsoft.AspNetCore.Builder;
 
@@ -23,6 +24,9 @@ public static class GrpcEndpointRouteBuilderExtensions
         FindBindMethod(typeof(TService)).Invoke(null, [binder, null]);
 
         var endpoints = binder.Methods.ConvertAll(method => MapMethod(builder, typeof(TService), method));
+        if (builder.ServiceProvider.GetRequiredService<IOptions<GrpcServiceOptions>>().Value.IgnoreUnknownServices == true)
+            return new GrpcServiceEndpointConventionBuilder(endpoints);
+
         foreach (var service in binder.Methods.Select(method => method.Method.ServiceName).Distinct())
             endpoints.Add(MapUnimplemented(builder, $"{service}/{{unimplementedMethod:{GrpcRequestConstraint.Name}}}", "Method is unimplemented."));
         if (marker.ClaimFallback())

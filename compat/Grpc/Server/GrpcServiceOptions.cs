@@ -34,6 +34,9 @@ public class GrpcServiceOptions
 
     public CompressionLevel? ResponseCompressionLevel { get; set; }
 
+    /// <summary>Leave calls of unknown services and methods to other routes instead of answering UNIMPLEMENTED; off unless set.</summary>
+    public bool? IgnoreUnknownServices { get; set; }
+
     /// <summary>Run in order, the first one outermost.</summary>
     public InterceptorCollection Interceptors { get; } = [];
 

@@ -51,7 +51,8 @@ internal static class SearchEndpoints
         builder.Services.AddOptions<RetrievalOptions>().BindConfiguration(RetrievalOptions.SectionName).ValidateOnStart();
         builder.Services.AddSingleton<RetrievalStore>();
         builder.Services.AddScoped<SearchService>();
-        builder.Services.AddGrpc();
+        // The catch-all route for unknown gRPC services would answer 404 to a POST on /api/collections without a JSON content type.
+        builder.Services.AddGrpc(grpc => grpc.IgnoreUnknownServices = true);
     }
 
     public static void MapRetrieval(this WebApplication app)

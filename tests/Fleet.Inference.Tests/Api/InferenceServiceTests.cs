@@ -1,5 +1,6 @@
 using Fleet.Contracts.Inference.V1;
 using Fleet.Inference.Native;
+using Fleet.Models;
 using Grpc.Core;
 
 namespace Fleet.Inference.Tests.Api;
@@ -109,7 +110,9 @@ public sealed class InferenceServiceTests(InferenceFixture fixture) : IClassFixt
     {
         RequireLibraries();
         var request = new GenerateRequest { Model = "tiny-llama", Prompt = "hello" };
-        request.Sampling = new SamplingParameters { LogitBias = { [2] = -100 } };
+        request.Sampling = new SamplingParameters();
+        foreach (var token in LlamaModel.EndTokens)
+            request.Sampling.LogitBias[token] = -100;
         await TextOfAsync(new GenerateRequest { Model = "tiny-llama", Prompt = "warm", MaxTokens = 1 });
         using var call = fixture.Client.Generate(request, deadline: DateTime.UtcNow.AddMilliseconds(1));
 

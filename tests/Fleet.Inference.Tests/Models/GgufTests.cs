@@ -95,9 +95,9 @@ public sealed class GgufTests
     [Fact]
     public void Validate_DuplicateTokens_AreRefused()
     {
-        var at = Tiny.AsSpan().IndexOf("<unused400>"u8);
+        var at = Tiny.AsSpan().IndexOf("<unused500>"u8);
         var bytes = Tiny.ToArray();
-        "<unused401>"u8.CopyTo(bytes.AsSpan(at));
+        "<unused501>"u8.CopyTo(bytes.AsSpan(at));
 
         Assert.Contains("same text", Assert.Throws<GgufException>(() => GgufValidator.Validate(Read(bytes))).Message, StringComparison.Ordinal);
     }

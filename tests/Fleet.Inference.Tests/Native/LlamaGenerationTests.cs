@@ -1,5 +1,6 @@
 using System.Text;
 using Fleet.Inference.Engine;
+using Fleet.Models;
 using Fleet.Testing;
 
 namespace Fleet.Inference.Tests.Native;
@@ -231,7 +232,7 @@ public sealed class LlamaGenerationTests(NativeFixture native)
     };
 
     // The random weights may draw an end token; most tests want a known length.
-    private static readonly Dictionary<int, float> NoEnd = new() { [2] = -100 };
+    private static readonly Dictionary<int, float> NoEnd = LlamaModel.EndTokens.ToDictionary(token => token, _ => -100f);
 
     private static GenerationRequest Chat(string message, int tokens) => Greedy("") with { Messages = [new ChatMessage(ChatRole.User, message)], MaxTokens = tokens };
 
