@@ -14,21 +14,19 @@ internal static class AskCommand
     {
         var question = new Argument<string>("question");
         var model = new Option<string?>("--model") { Description = "Which model answers; default: the fleet's" };
-        var knowledge = new Option<bool>("--knowledge", "-k") { Description = "Search your documents first" };
-        var command = new Command("ask", "Ask the running fleet as the administrator") { question, model, knowledge };
+        var withoutDocuments = new Option<bool>("--without-documents") { Description = "Do not search your documents first" };
+        var command = new Command("ask", "Ask the running fleet as the administrator") { question, model, withoutDocuments };
         command.SetAction((result, cancellationToken) => RunAsync(
-            paths, result.GetValue(question)!, result.GetValue(model), result.GetValue(knowledge), cancellationToken));
+            paths, result.GetValue(question)!, result.GetValue(model), !result.GetValue(withoutDocuments), cancellationToken));
         return command;
     }
 
     private static async Task<int> RunAsync(FleetPaths paths, string question, string? model, bool knowledge, CancellationToken cancellationToken)
     {
         using var client = await FleetClient.SignInAsync(paths, cancellationToken);
-        var configuration = new JsonObject();
+        var configuration = new JsonObject { ["useKnowledge"] = knowledge };
         if (model is not null)
             configuration["model"] = model;
-        if (knowledge)
-            configuration["useKnowledge"] = true;
         var title = question.Length > TitleLength ? question[..TitleLength] : question;
         var session = await client.PostAsync("api/sessions", new JsonObject { ["title"] = title, ["config"] = configuration }, cancellationToken);
 
@@ -38,9 +36,10 @@ internal static class AskCommand
         return await WriteAsync(stream, Console.Out, cancellationToken);
     }
 
-    /// <summary>Writes the answer's text; a stream that breaks off without <c>done</c> is an error, not an answer.</summary>
+    /// <summary>Writes the answer's text and then the documents it cites; a stream that breaks off without <c>done</c> is an error, not an answer.</summary>
     internal static async Task<int> WriteAsync(Stream events, TextWriter output, CancellationToken cancellationToken)
     {
+        var sources = new List<string>();
         await foreach (var item in SseParser.Create(events).EnumerateAsync(cancellationToken))
         {
             switch (item.EventType)
@@ -49,8 +48,14 @@ internal static class AskCommand
                     await output.WriteAsync((string?)JsonNode.Parse(item.Data)?["text"]);
                     await output.FlushAsync(cancellationToken);
                     break;
+                case "citation":
+                    var citation = JsonNode.Parse(item.Data);
+                    sources.Add($"  [{citation?["number"]}] {citation?["title"]}");
+                    break;
                 case "done":
                     await output.WriteLineAsync();
+                    foreach (var source in sources)
+                        await output.WriteLineAsync(source);
                     return 0;
                 case "error":
                     await output.WriteLineAsync();
