@@ -38,6 +38,8 @@ internal static class ChatServices
         builder.Services.AddScoped<RunStore>();
         builder.Services.AddScoped<RunService>();
         builder.Services.AddScoped<RunExecutor>();
+        builder.Services.AddScoped<RunPreparation>();
+        builder.Services.AddScoped<RunSettlement>();
         builder.AddRunLog();
         builder.Services.AddHostedService<RunWorker>();
         builder.Services.AddHostedService<RunRecoveryWorker>();

@@ -141,7 +141,7 @@ internal sealed record CompletionRequest(GenerateRequest Call, bool Stream, bool
     {
         if (!message.TryGet("content", out var content))
             return role == Role.Assistant ? "" : throw OpenAiException.Invalid(at, $"'{at}' is missing.");
-        if (content.ValueKind == JsonValueKind.String) return content.GetString()!;
+        if (content.ValueKind == JsonValueKind.String) return OpenAiJson.Text(content, at);
         if (content.ValueKind != JsonValueKind.Array) throw OpenAiException.Invalid(at, $"'{at}' must be a string or an array of parts.");
 
         var text = new StringBuilder();

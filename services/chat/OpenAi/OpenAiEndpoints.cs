@@ -188,6 +188,8 @@ internal static class OpenAiEndpoints
     private static async Task<IResult> ModelAsync(string id, ModelCatalogue models, CancellationToken cancellationToken)
     {
         var list = await models.ListAsync(cancellationToken).ConfigureAwait(false);
+        // Kestrel leaves an escaped slash in a path as it is, and the SDKs escape it.
+        id = id.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
         var model = list.FirstOrDefault(model => model.Id == id)
             ?? throw new OpenAiException(StatusCodes.Status404NotFound, $"There is no model '{id}'.", "model", "model_not_found");
         return Json(Describe(model));

@@ -28,12 +28,25 @@ internal readonly struct OpenAiJson(JsonElement root)
         throw OpenAiException.Invalid(null, "The body is not a JSON object.");
     }
 
+    /// <summary>A string's text; invalid UTF-8 and half surrogate pairs are the caller's mistake.</summary>
+    public static string Text(JsonElement value, string at)
+    {
+        try
+        {
+            return value.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            throw OpenAiException.Invalid(at, $"'{at}' is not valid Unicode text.");
+        }
+    }
+
     public bool TryGet(string name, out JsonElement value) =>
         root.TryGetProperty(name, out value) && value.ValueKind != JsonValueKind.Null;
 
     [SuppressMessage("Naming", "CA1720:Identifier contains type name", Justification = "Names of JSON types.")]
     public string? String(string name) => !TryGet(name, out var value) ? null
-        : value.ValueKind == JsonValueKind.String ? value.GetString()
+        : value.ValueKind == JsonValueKind.String ? Text(value, name)
         : throw OpenAiException.Invalid(name, $"'{name}' must be a string.");
 
     public bool Boolean(string name) => TryGet(name, out var value) && value.ValueKind switch
@@ -61,11 +74,11 @@ internal readonly struct OpenAiJson(JsonElement root)
     public IReadOnlyList<string> Strings(string name, int most)
     {
         if (!TryGet(name, out var value)) return [];
-        if (value.ValueKind == JsonValueKind.String) return [value.GetString()!];
+        if (value.ValueKind == JsonValueKind.String) return [Text(value, name)];
         if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() <= most
             && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String))
         {
-            return [.. value.EnumerateArray().Select(item => item.GetString()!)];
+            return [.. value.EnumerateArray().Select(item => Text(item, name))];
         }
 
         throw OpenAiException.Invalid(name, $"'{name}' must be a string or an array of at most {most} strings.");

@@ -111,7 +111,7 @@ public sealed record SendMessageRequest
     /// <summary>At most 100 000 characters; what the model can take is decided by its context.</summary>
     [Required]
     [StringLength(100_000)]
-    [RegularExpression(@"[^\0]*", ErrorMessage = "content must not contain U+0000.")]
+    [StorableText]
     public required string Content { get; init; }
 
     /// <summary>The message it answers; the last of the conversation when not given. An earlier one opens a branch.</summary>

@@ -15,11 +15,14 @@ namespace Fleet.Chat.Runs;
 /// </summary>
 internal sealed class RunStore(NpgsqlDataSource database, ChatDbContext db, Outbox outbox, TimeProvider time)
 {
+    /// <summary>Names this process in leases.</summary>
+    private static readonly Guid Owner = Guid.NewGuid();
+
     /// <summary>More history than this is never looked at, whatever the budget.</summary>
     private const int LongestHistory = 400;
 
     /// <summary>Makes this process the owner. False when the run is over or in other hands.</summary>
-    public async Task<bool> ClaimAsync(Guid runId, Guid owner, TimeSpan lease, CancellationToken cancellationToken)
+    public async Task<bool> ClaimAsync(Guid runId, TimeSpan lease, CancellationToken cancellationToken)
     {
         const string sql = """
             update runs set status = 'running', owner = $2, lease_expires_at = now() + $3, attempts = attempts + 1,
@@ -28,14 +31,14 @@ internal sealed class RunStore(NpgsqlDataSource database, ChatDbContext db, Outb
             """;
         await using var command = database.CreateCommand(sql);
         command.Parameters.Add(new() { Value = runId });
-        command.Parameters.Add(new() { Value = owner });
+        command.Parameters.Add(new() { Value = Owner });
         command.Parameters.Add(new() { Value = lease, NpgsqlDbType = NpgsqlDbType.Interval });
         return await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false) == 1;
     }
 
     /// <summary>Renews the lease and stores the text so far (null = unchanged). Null when the run is no longer ours.</summary>
     /// <returns>Whether somebody asked the run to stop.</returns>
-    public async Task<bool?> CheckpointAsync(Guid runId, Guid owner, TimeSpan lease, long seq, string? content, CancellationToken cancellationToken)
+    public async Task<bool?> CheckpointAsync(Guid runId, TimeSpan lease, long seq, string? content, CancellationToken cancellationToken)
     {
         const string sql = """
             with owned as (
@@ -48,7 +51,7 @@ internal sealed class RunStore(NpgsqlDataSource database, ChatDbContext db, Outb
             """;
         await using var command = database.CreateCommand(sql);
         command.Parameters.Add(new() { Value = runId });
-        command.Parameters.Add(new() { Value = owner });
+        command.Parameters.Add(new() { Value = Owner });
         command.Parameters.Add(new() { Value = lease, NpgsqlDbType = NpgsqlDbType.Interval });
         command.Parameters.Add(new() { Value = seq });
         command.Parameters.Add(new() { Value = (object?)content ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
@@ -56,12 +59,12 @@ internal sealed class RunStore(NpgsqlDataSource database, ChatDbContext db, Outb
     }
 
     /// <summary>Gives the run back, so that another process may take it up at once.</summary>
-    public async Task ReleaseAsync(Guid runId, Guid owner, CancellationToken cancellationToken)
+    public async Task ReleaseAsync(Guid runId, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand(
             "update runs set owner = null, lease_expires_at = null where id = $1 and owner = $2 and status = 'running'");
         command.Parameters.Add(new() { Value = runId });
-        command.Parameters.Add(new() { Value = owner });
+        command.Parameters.Add(new() { Value = Owner });
         await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
     }
 
@@ -106,8 +109,8 @@ internal sealed class RunStore(NpgsqlDataSource database, ChatDbContext db, Outb
         return [.. branch.Where(m => m.Content.Length > 0 && m.Status != MessageStatus.Streaming).OrderBy(m => m.CreatedAt).ThenBy(m => m.Id)];
     }
 
-    public Task SavePassagesAsync(Guid runId, Guid owner, IReadOnlyList<Citation> passages, CancellationToken cancellationToken) =>
-        db.Runs.Where(r => r.Id == runId && r.Owner == owner)
+    public Task SavePassagesAsync(Guid runId, IReadOnlyList<Citation> passages, CancellationToken cancellationToken) =>
+        db.Runs.Where(r => r.Id == runId && r.Owner == Owner)
             .ExecuteUpdateAsync(set => set.SetProperty(r => r.Passages, passages), cancellationToken);
 
     /// <summary>True when the run exists, is the person's and was still active.</summary>
@@ -116,13 +119,13 @@ internal sealed class RunStore(NpgsqlDataSource database, ChatDbContext db, Outb
             .ExecuteUpdateAsync(set => set.SetProperty(r => r.CancelRequested, true), cancellationToken).ConfigureAwait(false) == 1;
 
     /// <summary>The reply, the run's end and its event, in one transaction. False when the run is no longer ours: nothing was stored.</summary>
-    public async Task<bool> FinishAsync(Guid runId, Guid owner, RunStatus status, long lastSeq, Message reply, IntegrationEvent integrationEvent,
+    public async Task<bool> FinishAsync(Guid runId, RunStatus status, long lastSeq, Message reply, IntegrationEvent integrationEvent,
         CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
         db.ChangeTracker.Clear();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
-        var ours = await db.Runs.Where(r => r.Id == runId && r.Owner == owner && r.Status == RunStatus.Running)
+        var ours = await db.Runs.Where(r => r.Id == runId && r.Owner == Owner && r.Status == RunStatus.Running)
             .ExecuteUpdateAsync(set => set
                 .SetProperty(r => r.Status, status)
                 .SetProperty(r => r.LastSeq, lastSeq)

@@ -62,8 +62,10 @@ public sealed record FeedbackRequest
     public required string Rating { get; init; }
 
     [MaxLength(16)]
+    [StorableText]
     public IReadOnlyList<string>? Reasons { get; init; }
 
     [StringLength(4000)]
+    [StorableText]
     public string? Comment { get; init; }
 }

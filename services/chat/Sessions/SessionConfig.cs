@@ -7,6 +7,7 @@ public sealed record SessionConfig
 {
     /// <summary>Model id; null = the default chat model.</summary>
     [StringLength(200, MinimumLength = 1)]
+    [StorableText]
     public string? Model { get; init; }
 
     [Range(0.0, 2.0)]
@@ -20,6 +21,7 @@ public sealed record SessionConfig
     public double? TopP { get; init; }
 
     [StringLength(32_768)]
+    [StorableText]
     public string? SystemPrompt { get; init; }
 
     /// <summary>Answer from the person's documents, with citations.</summary>

@@ -48,7 +48,7 @@ internal static class SessionEndpoints
         SessionStore store, string? q, int? limit, CancellationToken cancellationToken)
     {
         if (!TryPage(limit, null, out var size, out _)) return BadPage();
-        if (string.IsNullOrWhiteSpace(q) || q.Length > 200 || q.Contains('\0', StringComparison.Ordinal))
+        if (string.IsNullOrWhiteSpace(q) || q.Length > 200 || !StorableTextAttribute.IsStorable(q))
             return Problems.Create(StatusCodes.Status400BadRequest, "validation", "Invalid search", "q must have 1 to 200 characters.");
 
         var rows = await store.SearchAsync(user.UserId(), q.Trim(), size, cancellationToken).ConfigureAwait(false);
@@ -159,7 +159,7 @@ internal static class SessionEndpoints
 public sealed record SessionRequest
 {
     [StringLength(200)]
-    [RegularExpression(@"[^\0]*", ErrorMessage = "The title must not contain U+0000.")]
+    [StorableText]
     public string? Title { get; init; }
 
     public bool? Pinned { get; init; }

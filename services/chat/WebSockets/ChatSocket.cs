@@ -117,7 +117,7 @@ internal sealed partial class ChatSocket(WebSocket socket, Asker asker, Guid ses
     private async Task AskAsync(JsonElement frame, CancellationToken cancellationToken)
     {
         var content = Text(frame, "message");
-        if (string.IsNullOrWhiteSpace(content) || content.Contains('\0', StringComparison.Ordinal))
+        if (string.IsNullOrWhiteSpace(content) || content.Length > LargestMessage || !StorableTextAttribute.IsStorable(content))
         {
             await SendAsync(SocketFrames.Error("validation", "message must be text that is not empty."), cancellationToken).ConfigureAwait(false);
             return;
@@ -239,8 +239,19 @@ internal sealed partial class ChatSocket(WebSocket socket, Asker asker, Guid ses
         }
     }
 
-    private static string? Text(JsonElement frame, string name) =>
-        frame.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    /// <exception cref="JsonException">Invalid UTF-8 or half a surrogate pair.</exception>
+    private static string? Text(JsonElement frame, string name)
+    {
+        if (!frame.TryGetProperty(name, out var value) || value.ValueKind != JsonValueKind.String) return null;
+        try
+        {
+            return value.GetString();
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new JsonException("Not text.", exception);
+        }
+    }
 
     private static partial class Log
     {
