@@ -2,6 +2,7 @@ using Fleet.Inference.Engine;
 using Fleet.Inference.Models;
 using Fleet.Inference.Native;
 using Fleet.Inference.Telemetry;
+using Fleet.ServiceDefaults.Health;
 using Microsoft.Extensions.Options;
 
 namespace Fleet.Inference;
@@ -24,10 +25,11 @@ internal static class InferenceSetup
         services.AddSingleton<IModelLoader, LlamaModelLoader>();
         services.AddSingleton<ModelCatalogue>();
         services.AddSingleton<ModelHost>();
+        services.AddHostedService(provider => provider.GetRequiredService<ModelHost>());
         services.AddSingleton<InferenceMetrics>();
         services.AddSingleton<ModelEvents>();
         services.AddHostedService(provider => provider.GetRequiredService<ModelEvents>());
-        services.AddHealthChecks().AddCheck<NativeLibrariesCheck>("native-libraries");
+        services.AddHealthChecks().AddCheck<NativeLibrariesCheck>("native-libraries", tags: [HealthEndpoints.ReadyTag]);
         services.AddGrpc(options => options.MaxReceiveMessageSize = MaxMessageBytes);
         return services;
     }

@@ -11,7 +11,7 @@ namespace Fleet.Inference.Models;
 /// Which models are in memory. A request leases a model: it is loaded on first use (others wait for the same load), kept while leased,
 /// and evicted least recently used when another needs the memory. Thread-safe; one lock, never held across a load.
 /// </summary>
-internal sealed partial class ModelHost : IAsyncDisposable
+internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
 {
     private static readonly TimeSpan BusyRetry = TimeSpan.FromSeconds(1);
 
@@ -24,6 +24,7 @@ internal sealed partial class ModelHost : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger<ModelHost> _logger;
     private readonly CancellationTokenSource _stopping = new();
+    private bool _disposed;
 
     public ModelHost(ModelCatalogue catalogue, IModelLoader loader, ModelEvents events, IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger)
     {
@@ -132,8 +133,17 @@ internal sealed partial class ModelHost : IAsyncDisposable
         return _catalogue.Delete(id);
     }
 
+    /// <summary>Nothing is loaded before it is asked for; being created at start finds the models and says what is missing.</summary>
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>After the server has stopped taking calls.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken) => await DisposeAsync();
+
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, true))
+            return;
+
         _catalogue.Changed -= FollowCatalogue;
         await _stopping.CancelAsync();
         Task[] loading;
@@ -352,8 +362,12 @@ internal sealed partial class ModelHost : IAsyncDisposable
         model.State = ModelState.Ready;
     }
 
-    private static ModelSnapshot Snapshot(HostedModel model, bool isDefault) =>
-        new(model.Description, model.State, model.Error, model.State == ModelState.Ready ? 1 : model.Progress, isDefault, model.Statistics, model.Engine?.Activity ?? EngineActivity.Idle);
+    private ModelSnapshot Snapshot(HostedModel model, bool isDefault) =>
+        new(model.Description, model.State, ErrorOf(model), model.State == ModelState.Ready ? 1 : model.Progress, isDefault, model.Statistics, model.Engine?.Activity ?? EngineActivity.Idle);
+
+    // An installed model that nothing can load looks fine and is not: say so where people look.
+    private string ErrorOf(HostedModel model) =>
+        model is { State: ModelState.Installed, Description.BuiltIn: false } ? _loader.Unavailable ?? "" : model.Error;
 
     private EngineException Failed(HostedModel model) =>
         new(EngineError.Unavailable, $"The model {model.Description.Id} could not be loaded: {model.Error}") { RetryAfter = _options.RetryFailedAfter };

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Fleet.Inference.Native;
 
-/// <summary>A note for operators, not a condition of readiness: without the libraries the built-in engines still answer.</summary>
+/// <summary>A note beside readiness, not a condition of it (degraded answers 200): without the libraries the built-in engines still work.</summary>
 internal sealed class NativeLibrariesCheck(NativeLibraries libraries) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>

@@ -40,6 +40,7 @@ export function ChatPage({ api, runs, onSignOut }: ChatPageProps) {
   const wide = useMediaQuery('(min-width:900px)');
   const [drawerOpen, setDrawerOpen] = useState(false);
   const [documentsOpen, setDocumentsOpen] = useState(false);
+  const [knowledgeForNew, setKnowledgeForNew] = useState(false);
   const [renaming, setRenaming] = useState<Session | null>(null);
   const [removing, setRemoving] = useState<Session | null>(null);
   const [selected, select] = useSelectedSession();
@@ -54,7 +55,10 @@ export function ChatPage({ api, runs, onSignOut }: ChatPageProps) {
 
   /** A question asked without a conversation begins one and names it. */
   async function begin(question: string) {
-    const session = await create.mutateAsync(question.slice(0, titleLength));
+    const session = await create.mutateAsync({
+      title: question.slice(0, titleLength),
+      config: { useKnowledge: knowledgeForNew },
+    });
     open(session.id);
     void runs.send(session.id, question, null);
   }
@@ -95,13 +99,16 @@ export function ChatPage({ api, runs, onSignOut }: ChatPageProps) {
             <Typography component="h1" variant="subtitle1" noWrap sx={{ flex: 1 }} data-testid="conversation-title">
               {current ? (current.title ?? t('untitled')) : t('appName')}
             </Typography>
-            {current && (
+            {(current ?? !selected) && (
               <FormControlLabel
                 control={
                   <Switch
                     size="small"
-                    checked={current.config.useKnowledge === true}
-                    onChange={(_, useKnowledge) => configure.mutate({ id: current.id, config: { useKnowledge } })}
+                    checked={current ? current.config.useKnowledge === true : knowledgeForNew}
+                    onChange={(_, useKnowledge) => {
+                      if (current) configure.mutate({ id: current.id, config: { useKnowledge } });
+                      else setKnowledgeForNew(useKnowledge);
+                    }}
                     slotProps={{ input: { role: 'switch' } }}
                   />
                 }

@@ -1,4 +1,4 @@
-import { cleanup, createEvent, fireEvent, render, screen } from '@testing-library/react';
+import { cleanup, createEvent, fireEvent, render, screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { I18nProvider } from '../i18n/I18nProvider';
@@ -58,6 +58,15 @@ describe('Composer', () => {
 
     expect(onSend).not.toHaveBeenCalled();
     expect(screen.getByRole('button', { name: 'Send' })).toHaveProperty('disabled', true);
+  });
+
+  it('gives the text back when it could not be taken', async () => {
+    const { onSend, box } = open();
+    onSend.mockRejectedValue(new Error('unreachable'));
+
+    await userEvent.type(box, 'Hello{Enter}');
+
+    await waitFor(() => expect(box).toHaveProperty('value', 'Hello'));
   });
 
   it('lets the person type and stop while an answer is under way', async () => {

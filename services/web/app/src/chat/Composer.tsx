@@ -11,7 +11,8 @@ import { isImeComposing } from './isImeComposing';
 interface ComposerProps {
   running: boolean;
   stopping: boolean;
-  onSend: (text: string) => void;
+  /** When what it returns is rejected, the text comes back: it is never lost. */
+  onSend: (text: string) => void | Promise<void>;
   onStop: () => void;
 }
 
@@ -21,17 +22,21 @@ export function Composer({ running, stopping, onSend, onStop }: ComposerProps) {
   const [text, setText] = useState('');
   const hint = useId();
 
-  function send() {
+  async function send() {
     const message = text.trim();
     if (message === '' || running) return;
     setText('');
-    onSend(message);
+    try {
+      await onSend(message);
+    } catch {
+      setText((typed) => (typed === '' ? message : typed));
+    }
   }
 
   function onKeyDown(event: KeyboardEvent) {
     if (event.key !== 'Enter' || event.shiftKey || isImeComposing(event.nativeEvent)) return;
     event.preventDefault();
-    send();
+    void send();
   }
 
   return (
@@ -42,7 +47,7 @@ export function Composer({ running, stopping, onSend, onStop }: ComposerProps) {
         aria-label={t('messageLabel')}
         onSubmit={(event) => {
           event.preventDefault();
-          send();
+          void send();
         }}
         sx={{ display: 'flex', alignItems: 'flex-end', gap: 1, p: 1, maxWidth: 860, mx: 'auto', borderRadius: 3 }}
       >

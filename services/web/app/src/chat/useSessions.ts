@@ -19,7 +19,7 @@ export function useSessions(api: ApiClient) {
     getNextPageParam: (page) => page.nextCursor,
   });
   const create = useMutation({
-    mutationFn: (title: string) => api.post<Session>('/api/sessions', { title }),
+    mutationFn: (session: { title: string; config: SessionConfig }) => api.post<Session>('/api/sessions', session),
     onSuccess: refresh,
   });
   const rename = useMutation({
