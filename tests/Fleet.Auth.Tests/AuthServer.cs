@@ -41,6 +41,7 @@ public sealed class AuthServer : IAsyncDisposable
             ["Messaging:Prefix"] = BackingServers.NewPrefix(),
             ["Auth:Issuer"] = Issuer,
             ["Auth:ClientSecret"] = ClientSecret,
+            ["Logging:LogLevel:Default"] = "Warning",
             // The least that is allowed: the tests sign in hundreds of times.
             ["Auth:PasswordIterations"] = "100000",
         };

@@ -14,10 +14,10 @@ internal static class AskCommand
     {
         var question = new Argument<string>("question");
         var model = new Option<string?>("--model") { Description = "Which model answers; default: the fleet's" };
-        var withoutDocuments = new Option<bool>("--without-documents") { Description = "Do not search your documents first" };
-        var command = new Command("ask", "Ask the running fleet as the administrator") { question, model, withoutDocuments };
+        var noKnowledge = new Option<bool>("--no-knowledge") { Description = "Do not search the documents first" };
+        var command = new Command("ask", "Ask the running fleet as the administrator") { question, model, noKnowledge };
         command.SetAction((result, cancellationToken) => RunAsync(
-            paths, result.GetValue(question)!, result.GetValue(model), !result.GetValue(withoutDocuments), cancellationToken));
+            paths, result.GetValue(question)!, result.GetValue(model), !result.GetValue(noKnowledge), cancellationToken));
         return command;
     }
 
@@ -36,10 +36,10 @@ internal static class AskCommand
         return await WriteAsync(stream, Console.Out, cancellationToken);
     }
 
-    /// <summary>Writes the answer's text and then the documents it cites; a stream that breaks off without <c>done</c> is an error, not an answer.</summary>
+    /// <summary>Writes the answer's text and then the sources it cites; a stream that breaks off without <c>done</c> is an error, not an answer.</summary>
     internal static async Task<int> WriteAsync(Stream events, TextWriter output, CancellationToken cancellationToken)
     {
-        var sources = new List<string>();
+        List<string> sources = [];
         await foreach (var item in SseParser.Create(events).EnumerateAsync(cancellationToken))
         {
             switch (item.EventType)
@@ -50,7 +50,8 @@ internal static class AskCommand
                     break;
                 case "citation":
                     var citation = JsonNode.Parse(item.Data);
-                    sources.Add($"  [{citation?["number"]}] {citation?["title"]}");
+                    var page = (int?)citation?["page"] > 0 ? $", page {citation?["page"]}" : "";
+                    sources.Add($"[{citation?["number"]}] {citation?["title"]}{page}");
                     break;
                 case "done":
                     await output.WriteLineAsync();

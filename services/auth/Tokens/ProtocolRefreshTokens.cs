@@ -4,6 +4,8 @@ using Duende.IdentityServer.Services;
 using Duende.IdentityServer.Stores;
 using Duende.IdentityServer.Validation;
 using Fleet.Auth.Data;
+using Fleet.Auth.Events;
+using Fleet.Contracts.Events;
 using Fleet.ServiceDefaults.Security;
 using Microsoft.Extensions.Options;
 
@@ -14,7 +16,7 @@ namespace Fleet.Auth.Tokens;
 /// </summary>
 /// <remarks>One instance per request: the successor made while validating is handed out afterwards.</remarks>
 internal sealed class ProtocolRefreshTokens(
-    AuthDbContext database, SignInStore signIns, IHttpContextAccessor http, TimeProvider time, IOptions<AuthOptions> options)
+    AuthDbContext database, SignInStore signIns, AuthEvents events, IHttpContextAccessor http, TimeProvider time, IOptions<AuthOptions> options)
     : IRefreshTokenService, IRefreshTokenStore
 {
     private string? _successor;
@@ -28,6 +30,9 @@ internal sealed class ProtocolRefreshTokens(
         var rotation = await signIns.RotateAsync(token, Aborted);
         if (rotation is { } rotated && rotated.SignIn.ClientId != client.ClientId)
             return Refused();
+
+        if (rotation is not null)
+            await events.AddAsync(new UserSignedIn { UserId = rotation.Value.SignIn.UserId, Method = "refresh" }, Aborted);
 
         await transaction.CommitAsync(Aborted);
         if (rotation is not { } valid)

@@ -108,7 +108,7 @@ internal sealed partial class InferenceEngine : ITextGenerator
                 throw new EngineException(EngineError.Unavailable, $"{_model} is being unloaded.") { RetryAfter = TimeSpan.FromSeconds(1) };
         }
 
-        _work.Set();
+        Wake();
         return reply;
     }
 
@@ -123,8 +123,19 @@ internal sealed partial class InferenceEngine : ITextGenerator
     private void Cancel(Reply reply)
     {
         reply.Cancel();
-        if (!_stopping && !reply.Ended.IsCompleted)
+        Wake();
+    }
+
+    private void Wake()
+    {
+        try
+        {
             _work.Set();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The engine ended between the caller's look and this call; so did the reply.
+        }
     }
 
     // Decode thread from here on down.

@@ -169,6 +169,8 @@ public sealed class ProtocolTests(SharedAuthServer shared)
         Assert.Equal(new JsonWebToken(tokens.AccessToken).GetClaim("sid").Value, token.GetClaim("sid").Value);
         Assert.Equal("invalid_grant", (await AuthServer.JsonAsync(reuse)).GetProperty("error").GetString());
         Assert.Equal(HttpStatusCode.Unauthorized, ended.StatusCode);
+        Assert.Equal(2L, await _server.Database.ScalarAsync(
+            $"SELECT count(*) FROM outbox_messages WHERE type = 'UserSignedIn' AND payload->>'method' = 'refresh' AND payload->>'userId' = '{token.Subject}'"));
     }
 
     [Fact]

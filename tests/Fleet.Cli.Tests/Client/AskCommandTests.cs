@@ -6,11 +6,14 @@ namespace Fleet.Cli.Tests.Client;
 public sealed class AskCommandTests
 {
     [Fact]
-    public async Task WriteAsync_OfAWholeAnswer_WritesItsText()
+    public async Task WriteAsync_OfAWholeAnswer_WritesItsTextAndItsSources()
     {
         var (exitCode, text) = await WriteAsync("""
             event: run
             data: {"seq":0,"runId":"r"}
+
+            event: citation
+            data: {"seq":1,"number":1,"title":"README.md","page":1}
 
             event: token
             data: {"seq":1,"text":"Hello, "}
@@ -25,7 +28,7 @@ public sealed class AskCommandTests
             """);
 
         Assert.Equal(0, exitCode);
-        Assert.Equal("Hello, 세계", text.TrimEnd());
+        Assert.Equal(["Hello, 세계", "[1] README.md, page 1"], text.TrimEnd().Split('\n'));
     }
 
     [Fact]

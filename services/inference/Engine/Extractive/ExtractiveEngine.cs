@@ -27,8 +27,9 @@ internal sealed class ExtractiveEngine(TimeProvider time) : ITextGenerator
         try
         {
             var arrived = time.GetTimestamp();
-            var promptTokens = Tokenize(request.Messages).Count + ApproximateTokens.Count(request.Prompt)
-                + request.Passages.Sum(passage => ApproximateTokens.Count(passage.Text));
+
+            // Not the passages: callers have written them into the messages too, and a caller counts what it sent.
+            var promptTokens = Tokenize(request.Messages).Count + ApproximateTokens.Count(request.Prompt);
             yield return new GenerationStarted(promptTokens, CachedTokens: 0, Queued: TimeSpan.Zero);
 
             var answer = Remaining(AnswerComposer.Compose(request), request.ContinueFrom);
