@@ -37,7 +37,7 @@ public sealed class FleetFixture : IAsyncLifetime
         foreach (var name in new[] { "postgres", "rabbitmq", "redis" }) Environment.SetEnvironmentVariable("ConnectionStrings__" + name, null);
 
         var models = Directory.CreateDirectory(Path.Combine(_state, "data", "models")).FullName;
-        LlamaModel.Small.Save(Path.Combine(models, NativeModel + ".gguf"));
+        (LlamaModel.Small with { NeverEnds = true }).Save(Path.Combine(models, NativeModel + ".gguf"));
 
         using var timeout = new CancellationTokenSource(StartTimeout);
         var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_AppHost>([$"--Fleet:StateDirectory={_state}"], timeout.Token);
