@@ -45,6 +45,8 @@ internal static class EdgeExtensions
         app.Use((context, next) => IsTooLarge(context) ? EdgeProblem.TooLarge.WriteAsync(context) : next(context));
         app.UseRateLimiter();
         app.UseMiddleware<ApiKeyExchange>();
+        // Called here by name, because the one that ASP.NET puts first by itself would judge the key before its exchange.
+        app.UseAuthentication();
         app.UseMiddleware<BearerCheck>();
     }
 

@@ -30,7 +30,12 @@ internal static class InferenceSetup
         services.AddSingleton<ModelEvents>();
         services.AddHostedService(provider => provider.GetRequiredService<ModelEvents>());
         services.AddHealthChecks().AddCheck<NativeLibrariesCheck>("native-libraries", tags: [HealthEndpoints.ReadyTag]);
-        services.AddGrpc(options => options.MaxReceiveMessageSize = MaxMessageBytes);
+        services.AddGrpc(options =>
+        {
+            options.MaxReceiveMessageSize = MaxMessageBytes;
+            // This service answers HTTP too: gRPC's catch-all route must not take its unknown paths.
+            options.IgnoreUnknownServices = true;
+        });
         return services;
     }
 }

@@ -30,11 +30,14 @@ public sealed class FleetFixture : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
+        // Many people sign in from one address here.
+        Environment.SetEnvironmentVariable("Gateway__SignInsPerMinute", "100000");
+
         // The servers of ./fleet test are for the services' own tests; this fleet starts its own, as ./fleet up does.
         foreach (var name in new[] { "postgres", "rabbitmq", "redis" }) Environment.SetEnvironmentVariable("ConnectionStrings__" + name, null);
 
         var models = Directory.CreateDirectory(Path.Combine(_state, "data", "models")).FullName;
-        LlamaModel.Small.Save(Path.Combine(models, NativeModel + ".gguf"));
+        (LlamaModel.Small with { NeverEnds = true }).Save(Path.Combine(models, NativeModel + ".gguf"));
 
         using var timeout = new CancellationTokenSource(StartTimeout);
         var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_AppHost>([$"--Fleet:StateDirectory={_state}"], timeout.Token);

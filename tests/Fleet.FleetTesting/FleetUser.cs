@@ -89,6 +89,9 @@ public sealed class FleetUser : IDisposable
     public async Task<List<JsonElement>> MessagesAsync(Guid session) =>
         [.. (await GetAsync($"/api/sessions/{session}/messages")).GetProperty("items").EnumerateArray()];
 
+    /// <summary>The totals of this person's usage.</summary>
+    public async Task<JsonElement> UsageAsync() => (await GetAsync("/api/analytics/usage/me")).GetProperty("totals");
+
     /// <summary>Uploads a text file and waits until it can be found.</summary>
     public async Task<Guid> IngestAsync(Guid collection, string path)
     {

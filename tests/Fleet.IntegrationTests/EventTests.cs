@@ -36,9 +36,9 @@ public sealed class EventTests(FleetFixture fleet)
             await bus.StopAsync(TestContext.Current.CancellationToken);
         }
 
-        await Eventually.TrueAsync(async () => (await user.GetAsync("/api/analytics/usage/me")).GetProperty("requests").GetInt64() >= 2, "the events were not counted");
+        await Eventually.TrueAsync(async () => (await user.UsageAsync()).GetProperty("requests").GetInt64() >= 2, "the events were not counted");
 
-        var usage = await user.GetAsync("/api/analytics/usage/me");
+        var usage = await user.UsageAsync();
         Assert.Equal(2, usage.GetProperty("requests").GetInt64());
         Assert.Equal(10, usage.GetProperty("completionTokens").GetInt64());
     }

@@ -25,7 +25,7 @@ public sealed class JourneyTests(FleetFixture fleet)
         Assert.True(messages[1].GetProperty("tokenCounts").GetProperty("completion").GetInt32() > 0);
         Assert.True(messages[1].GetProperty("processingTimeMs").GetDouble() >= 0);
 
-        await Eventually.TrueAsync(async () => (await user.GetAsync("/api/analytics/usage/me")).GetProperty("requests").GetInt64() == 1,
+        await Eventually.TrueAsync(async () => (await user.UsageAsync()).GetProperty("requests").GetInt64() == 1,
             "usage did not show the reply within 5 s", TimeSpan.FromSeconds(5));
         await Eventually.TrueAsync(async () => (await user.GetAsync("/api/notifications")).GetProperty("items").GetArrayLength() > 0,
             "no notification came", TimeSpan.FromSeconds(5));

@@ -60,7 +60,7 @@ public sealed class RestartTests(FleetFixture fleet)
         Assert.Equal(2, (await user.GetAsync("/api/sessions")).GetProperty("items").GetArrayLength());
         var after = await user.AskAsync(await user.CreateSessionAsync(new { model = FleetFixture.ExtractiveModel }), "Are you there?");
         Assert.NotNull(after.Done);
-        await Eventually.TrueAsync(async () => (await user.GetAsync("/api/analytics/usage/me")).GetProperty("requests").GetInt64() >= 2, "usage was lost");
+        await Eventually.TrueAsync(async () => (await user.UsageAsync()).GetProperty("requests").GetInt64() >= 2, "usage was lost");
     }
 
     private async Task<TimeSpan> KillAsync(string service)

@@ -38,6 +38,9 @@ public sealed record LlamaModel
     /// <summary>Null leaves the template out of the file.</summary>
     public string? Template { get; init; } = ChatTemplate;
 
+    /// <summary>End tokens get no weight, so that the usual top-k never picks one: a reply is as long as its limit.</summary>
+    public bool NeverEnds { get; init; }
+
     public byte[] ToArray() => Build().ToArray();
 
     public void Save(string path) => Build().Save(path);
@@ -67,7 +70,13 @@ public sealed record LlamaModel
         var wide = 1f / MathF.Sqrt(FeedForward);
         file.Tensor("token_embd.weight", weights.Gaussian((long)Width * size, 1f), Width, size);
         file.Tensor("output_norm.weight", weights.Gaussian(Width, 0.1f, 1f), Width);
-        file.Tensor("output.weight", weights.Gaussian((long)Width * size, 2f * narrow), Width, size);
+        var output = weights.Gaussian((long)Width * size, 2f * narrow);
+        if (NeverEnds)
+        {
+            foreach (var token in EndTokens) Array.Clear(output, token * Width, Width);
+        }
+
+        file.Tensor("output.weight", output, Width, size);
         for (var layer = 0; layer < Layers; layer++)
         {
             Norm($"blk.{layer}.attn_norm.weight");

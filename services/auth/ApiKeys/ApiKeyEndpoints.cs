@@ -24,7 +24,8 @@ internal static class ApiKeyEndpoints
     public static WebApplicationBuilder AddApiKeys(this WebApplicationBuilder builder)
     {
         builder.Services.AddScoped<ApiKeyService>();
-        builder.Services.AddGrpc();
+        // This service answers HTTP too: gRPC's catch-all route must not take its unknown paths.
+        builder.Services.AddGrpc(options => options.IgnoreUnknownServices = true);
         return builder;
     }
 

@@ -1,0 +1,52 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace Fleet.Benchmarks;
+
+/// <summary>One thing measured, against its anchor in the same run where it has one (performance.md §1.1).</summary>
+internal abstract class Benchmark
+{
+    public abstract string Name { get; }
+
+    public abstract string Description { get; }
+
+    public abstract Task<BenchmarkResult> RunAsync(Action<string> progress);
+}
+
+/// <param name="Ratios">Above 1 is Fleet better.</param>
+/// <param name="Figures">Absolute values of this machine and day; the unit is the end of the name.</param>
+internal sealed record BenchmarkResult(string Name, IReadOnlyDictionary<string, double> Ratios, IReadOnlyDictionary<string, double> Figures)
+{
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    public void Write(TextWriter output, bool json)
+    {
+        if (json)
+        {
+            output.WriteLine(JsonSerializer.Serialize(new { Name, Ratios, Figures, Machine = Machine() }, Json));
+            return;
+        }
+
+        output.WriteLine($"{Name} on {Machine()}");
+        foreach (var (name, value) in Ratios) output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-32} {value:0.000} x"));
+        foreach (var (name, value) in Figures) output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-32} {value:0.0}"));
+    }
+
+    private static string Machine()
+    {
+        var processor = File.Exists("/proc/cpuinfo")
+            ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim()
+            : null;
+        return $"{Environment.ProcessorCount} x {processor ?? "unknown processor"}, {GC.GetGCMemoryInfo().TotalAvailableMemoryBytes >> 30} GiB, .NET {Environment.Version}";
+    }
+}
+
+internal static class Percentiles
+{
+    /// <summary>Nearest rank over raw samples.</summary>
+    public static double At(this IEnumerable<double> samples, double percentile)
+    {
+        var sorted = samples.Order().ToArray();
+        return sorted[Math.Clamp((int)Math.Ceiling(percentile / 100 * sorted.Length) - 1, 0, sorted.Length - 1)];
+    }
+}
