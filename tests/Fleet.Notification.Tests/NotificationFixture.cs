@@ -1,6 +1,6 @@
 using System.Net.Http.Json;
-using Fleet.Notification.Notifications;
 using Fleet.Contracts.Events;
+using Fleet.Notification.Notifications;
 using Fleet.Testing;
 using MassTransit;
 using Microsoft.Extensions.DependencyInjection;

@@ -14,25 +14,25 @@ internal static unsafe partial class LlamaLog
     private const int Error = 4;
     private const int Continuation = 5;
 
-    private static ILogger? s_logger;
+    private static ILogger? _logger;
 
     [ThreadStatic]
-    private static string? t_lastError;
+    private static string? _lastError;
 
     [ThreadStatic]
-    private static int t_level;
+    private static int _level;
 
     public static void SendTo(ILogger logger)
     {
-        Volatile.Write(ref s_logger, logger);
+        Volatile.Write(ref _logger, logger);
         LlamaNative.llama_log_set(&OnMessage, null);
     }
 
     /// <summary>What this thread's last call complained about, and forgets it.</summary>
     public static string? TakeLastError()
     {
-        var error = t_lastError;
-        t_lastError = null;
+        var error = _lastError;
+        _lastError = null;
         return error;
     }
 
@@ -43,17 +43,17 @@ internal static unsafe partial class LlamaLog
         try
         {
             if (level != Continuation)
-                t_level = level;
-            if (t_level <= Debug || text is null)
+                _level = level;
+            if (_level <= Debug || text is null)
                 return;
 
             var message = Marshal.PtrToStringUTF8((nint)text)?.Trim();
             if (string.IsNullOrEmpty(message) || message == ".")
                 return;
-            if (t_level == Error)
-                t_lastError = message;
-            if (Volatile.Read(ref s_logger) is { } logger)
-                Write(logger, t_level, message);
+            if (_level == Error)
+                _lastError = message;
+            if (Volatile.Read(ref _logger) is { } logger)
+                Write(logger, _level, message);
         }
         catch (Exception)
         {

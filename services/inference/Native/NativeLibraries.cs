@@ -19,7 +19,7 @@ internal sealed partial class NativeLibraries
     private const int GpuDevice = 1;
 
     private static readonly Lock Loading = new();
-    private static string? s_directory;
+    private static string? _directory;
 
     private readonly ILogger<NativeLibraries> _logger;
 
@@ -53,12 +53,12 @@ internal sealed partial class NativeLibraries
 
         lock (Loading)
         {
-            if (s_directory is not null && s_directory != directory)
-                return $"llama.cpp is already loaded from {s_directory}.";
+            if (_directory is not null && _directory != directory)
+                return $"llama.cpp is already loaded from {_directory}.";
 
             try
             {
-                if (s_directory is null)
+                if (_directory is null)
                     LoadOnce(directory);
                 Version = ReadVersion();
                 LlamaLog.SendTo(_logger);
@@ -82,7 +82,7 @@ internal sealed partial class NativeLibraries
             LlamaNative.GgmlBase => NativeLibrary.Load(Path.Combine(directory, GgmlBaseFile)),
             _ => 0,
         });
-        s_directory = directory;
+        _directory = directory;
 
         var version = ReadVersion();
         if (!version.StartsWith(PinnedVersion, StringComparison.Ordinal))
