@@ -35,7 +35,7 @@ export function CitationChips({ citations }: { citations: Citation[] }) {
         <DialogTitle>{open?.title}</DialogTitle>
         <DialogContent>
           {typeof open?.page === 'number' && open.page > 0 && (
-            <Typography variant="caption" color="text.secondary">
+            <Typography variant="caption" color="textSecondary">
               {t('page', { page: open.page })}
             </Typography>
           )}

@@ -1,5 +1,6 @@
 import Box from '@mui/material/Box';
 import CircularProgress from '@mui/material/CircularProgress';
+import type { ReactNode } from 'react';
 import { useI18n } from '../i18n/I18nProvider';
 import type { ApiClient } from '../api/ApiClient';
 import { ErrorNotice } from '../shell/ErrorNotice';
@@ -16,9 +17,10 @@ interface ConversationProps {
   api: ApiClient;
   runs: RunStore;
   sessionId: string;
+  composerFooter: ReactNode;
 }
 
-export function Conversation({ api, runs, sessionId }: ConversationProps) {
+export function Conversation({ api, runs, sessionId, composerFooter }: ConversationProps) {
   const { t } = useI18n();
   const { messages, run, loading, error, reload, send } = useConversation(api, runs, sessionId);
   const running = run !== undefined && !hasEnded(run);
@@ -41,6 +43,7 @@ export function Conversation({ api, runs, sessionId }: ConversationProps) {
         stopping={run?.stopping === true}
         onSend={send}
         onStop={() => void runs.stop(sessionId)}
+        footer={composerFooter}
       />
     </>
   );

@@ -1,4 +1,3 @@
-import Alert from '@mui/material/Alert';
 import Box from '@mui/material/Box';
 import LinearProgress from '@mui/material/LinearProgress';
 import Typography from '@mui/material/Typography';
@@ -8,6 +7,7 @@ import { ErrorNotice } from '../shell/ErrorNotice';
 import { CitationChips } from './CitationChips';
 import { Markdown } from './Markdown';
 import { MessageView, UserBubble } from './MessageView';
+import { Notices } from './Notices';
 import { hasEnded, type Run } from './run';
 
 /** The turn that is under way: the question, and the answer as far as it has come. */
@@ -28,11 +28,7 @@ export function RunView({ run, onRetry }: { run: Run; onRetry: () => void }) {
           data-testid="message-streaming"
           sx={{ my: 2 }}
         >
-          {run.notices.map((notice) => (
-            <Alert key={notice.code} severity="info" sx={{ mb: 1 }}>
-              {notice.text}
-            </Alert>
-          ))}
+          <Notices notices={run.notices} />
           <Markdown text={text} />
           <CitationChips citations={run.citations} />
         </Box>
@@ -40,7 +36,7 @@ export function RunView({ run, onRetry }: { run: Run; onRetry: () => void }) {
       <Box role="status" sx={{ minHeight: 24 }}>
         {run.phase === 'waiting' && <LinearProgress aria-label={t('waiting')} sx={{ maxWidth: 160 }} />}
         {run.phase === 'reconnecting' && (
-          <Typography variant="body2" color="text.secondary">
+          <Typography variant="body2" color="textSecondary">
             {t('reconnecting')}
           </Typography>
         )}

@@ -36,7 +36,7 @@ export function ErrorNotice({ error, onRetry }: ErrorNoticeProps) {
         </Typography>
       ))}
       {api?.traceId && (
-        <Typography variant="caption" component="div" color="text.secondary">
+        <Typography variant="caption" component="div" color="textSecondary">
           {t('errorTrace', { traceId: api.traceId })}
         </Typography>
       )}
