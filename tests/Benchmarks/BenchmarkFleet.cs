@@ -24,7 +24,7 @@ internal sealed class BenchmarkFleet : IAsyncDisposable
     {
         var models = Directory.CreateDirectory(Path.Combine(state, "data", "models")).FullName;
         var file = Path.Combine(models, Model + ".gguf");
-        if (!File.Exists(file)) (LlamaModel.Small with { NeverEnds = true }).Save(file);
+        if (!File.Exists(file)) LlamaModel.Slow.Save(file);
         var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_AppHost>([$"--Fleet:StateDirectory={state}"]);
         var app = await builder.BuildAsync();
         await app.StartAsync();

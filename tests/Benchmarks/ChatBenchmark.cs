@@ -80,7 +80,7 @@ internal sealed class ChatBenchmark : Benchmark
         var tokens = 0;
         await foreach (var response in call.ResponseStream.ReadAllAsync())
         {
-            if (response.EventCase == GenerateResponse.EventOneofCase.Delta) first ??= watch.Elapsed.TotalMilliseconds;
+            if (response.EventCase == GenerateResponse.EventOneofCase.Delta && response.Delta.Text.Length > 0) first ??= watch.Elapsed.TotalMilliseconds;
             if (response.EventCase == GenerateResponse.EventOneofCase.Finished) tokens = response.Finished.Usage.CompletionTokens;
         }
 

@@ -17,7 +17,7 @@ public sealed class FleetFixture : IAsyncLifetime
     public const string NativeModel = "test-llama";
 
     /// <summary>Tokens; long enough that a reply is still running when a test reaches for it.</summary>
-    public const int LongReply = 1200;
+    public const int LongReply = 600;
 
     private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(4);
     private static readonly string[] Services = ["auth", "inference", "knowledge", "chat", "analytics", "notification", "web", "gateway"];
@@ -37,7 +37,7 @@ public sealed class FleetFixture : IAsyncLifetime
         foreach (var name in new[] { "postgres", "rabbitmq", "redis" }) Environment.SetEnvironmentVariable("ConnectionStrings__" + name, null);
 
         var models = Directory.CreateDirectory(Path.Combine(_state, "data", "models")).FullName;
-        (LlamaModel.Small with { NeverEnds = true }).Save(Path.Combine(models, NativeModel + ".gguf"));
+        LlamaModel.Slow.Save(Path.Combine(models, NativeModel + ".gguf"));
 
         using var timeout = new CancellationTokenSource(StartTimeout);
         var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.Fleet_AppHost>([$"--Fleet:StateDirectory={_state}"], timeout.Token);

@@ -50,12 +50,11 @@ public sealed class RestartTests(FleetFixture fleet)
 
         var stored = await user.MessagesAsync(session);
         Assert.Equal("Talk for a long time.", stored[0].GetProperty("content").GetString());
-        Assert.StartsWith(seen.Text[..Math.Min(seen.Text.Length, 20)], stored[1].GetProperty("content").GetString()!, StringComparison.Ordinal);
+        Assert.StartsWith(seen.Text, stored[1].GetProperty("content").GetString()!, StringComparison.Ordinal);
+        Assert.Equal("complete", stored[1].GetProperty("status").GetString());
+        // A reply that inference or chat takes up again continues from its text, whose tokens may be cut differently.
         if (service is not "inference" and not "chat")
-        {
-            Assert.Equal("complete", stored[1].GetProperty("status").GetString());
             Assert.Equal(FleetFixture.LongReply, stored[1].GetProperty("tokenCounts").GetProperty("completion").GetInt32());
-        }
 
         Assert.Equal(2, (await user.GetAsync("/api/sessions")).GetProperty("items").GetArrayLength());
         var after = await user.AskAsync(await user.CreateSessionAsync(new { model = FleetFixture.ExtractiveModel }), "Are you there?");

@@ -55,4 +55,8 @@ public sealed class DocumentTextTests
 
     [Fact]
     public void Read_OnlyAHeading_IsQuotable() => Assert.Single(DocumentText.Read("# Only this"));
+
+    [Fact]
+    public void StripInline_AnAutolink_KeepsTheAddress() =>
+        Assert.Equal("Open http://localhost:8080/a?b=1 now", DocumentText.StripInline("Open <http://localhost:8080/a?b=1> <b>now</b>"));
 }

@@ -104,6 +104,7 @@ internal static partial class DocumentText
     public static string StripInline(string text)
     {
         var plain = LinkOrImage().Replace(text, "$1");
+        plain = Autolink().Replace(plain, "$1");
         plain = HtmlTag().Replace(plain, " ");
         plain = Emphasis().Replace(plain, "$1$2$3$4$5");
         plain = plain.Replace("`", "", StringComparison.Ordinal);
@@ -155,6 +156,9 @@ internal static partial class DocumentText
 
     [GeneratedRegex(@"!?\[([^\]]*)\]\([^)\s]*(?:\s+""[^""]*"")?\)")]
     private static partial Regex LinkOrImage();
+
+    [GeneratedRegex(@"<((?:https?://|mailto:)[^\s<>]+)>", RegexOptions.IgnoreCase)]
+    private static partial Regex Autolink();
 
     [GeneratedRegex(@"</?[a-zA-Z][^<>]{0,80}>")]
     private static partial Regex HtmlTag();
