@@ -6,21 +6,17 @@ import { useI18n } from '../i18n/I18nProvider';
 import { ErrorNotice } from '../shell/ErrorNotice';
 import { CitationChips } from './CitationChips';
 import { Markdown } from './Markdown';
-import { MessageView, UserBubble } from './MessageView';
 import { Notices } from './Notices';
 import { hasEnded, type Run } from './run';
 
-/** The turn that is under way: the question, and the answer as far as it has come. */
+/** The answer that is under way as far as it has come; once it is whole, it stands among the messages. */
 export function RunView({ run, onRetry }: { run: Run; onRetry: () => void }) {
   const { t } = useI18n();
   // Parsing Markdown must not hold up typing; React may show a slightly older text while the person types.
   const text = useDeferredValue(run.text);
   return (
     <>
-      <UserBubble text={run.question} />
-      {run.message ? (
-        <MessageView message={run.message} />
-      ) : (
+      {!run.message && (
         <Box
           component="article"
           aria-label={t('assistant')}
