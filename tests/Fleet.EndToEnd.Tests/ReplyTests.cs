@@ -18,7 +18,7 @@ public sealed class ReplyTests(BrowserFleet fleet) : BrowserTest(fleet)
         await Expect(page.Answers).ToHaveCountAsync(1);
         await Expect(page.Page.GetByTestId("message-facts")).ToContainTextAsync("Stopped");
         await Expect(page.Page.GetByTestId("send")).ToBeVisibleAsync();
-        Assert.StartsWith(Start(beginning), await TextAsync(page), StringComparison.Ordinal);
+        Assert.StartsWith(Start(beginning), Letters(await TextAsync(page)), StringComparison.Ordinal);
         var stopped = await TextAsync(page);
         await page.Page.ReloadAsync();
         await Expect(page.Page.GetByTestId("message-facts")).ToContainTextAsync("Stopped");
@@ -34,7 +34,7 @@ public sealed class ReplyTests(BrowserFleet fleet) : BrowserTest(fleet)
         await page.Page.ReloadAsync();
         var resumed = await page.BeginningAsync(beginning.Length);
 
-        Assert.StartsWith(Start(beginning), resumed, StringComparison.Ordinal);
+        Assert.StartsWith(Start(beginning), Letters(resumed), StringComparison.Ordinal);
         await Expect(page.Questions).ToHaveCountAsync(1);
         await Expect(page.Streaming).ToHaveCountAsync(1);
         await Expect(page.Answers).ToHaveCountAsync(0);
@@ -46,7 +46,7 @@ public sealed class ReplyTests(BrowserFleet fleet) : BrowserTest(fleet)
         await page.Page.ReloadAsync();
         await Expect(page.Answers).ToHaveCountAsync(1);
         Assert.Equal(whole, await TextAsync(page));
-        Assert.StartsWith(Start(beginning), whole, StringComparison.Ordinal);
+        Assert.StartsWith(Start(beginning), Letters(whole), StringComparison.Ordinal);
         Assert.Single((await user.GetAsync("/api/sessions")).GetProperty("items").EnumerateArray());
     }
 
@@ -62,7 +62,7 @@ public sealed class ReplyTests(BrowserFleet fleet) : BrowserTest(fleet)
         await page.Sessions.GetByRole(AriaRole.Button).First.ClickAsync();
 
         var later = await page.BeginningAsync(beginning.Length + 1);
-        Assert.StartsWith(Start(beginning), later, StringComparison.Ordinal);
+        Assert.StartsWith(Start(beginning), Letters(later), StringComparison.Ordinal);
         await page.Stop.ClickAsync();
         await Expect(page.Answers).ToHaveCountAsync(1);
     }
@@ -71,14 +71,19 @@ public sealed class ReplyTests(BrowserFleet fleet) : BrowserTest(fleet)
     private async Task<(FleetPage Page, FleetUser User)> BeginLongReplyAsync(string question)
     {
         var (user, page) = await SignInAsync();
-        var session = await user.CreateSessionAsync(new { model = FleetFixture.NativeModel, maxTokens = FleetFixture.LongReply });
+        var session = await user.CreateSessionAsync(new { model = FleetFixture.NativeModel, maxTokens = FleetFixture.LongReply, temperature = 0 });
         await page.OpenSessionAsync(session);
         await page.SendAsync(question);
         return (page, user);
     }
 
-    /// <summary>Without its end, which Markdown may still render differently once more text has come.</summary>
-    private static string Start(string text) => text[..(text.Length / 2)];
+    /// <summary>
+    /// The model babbles, and what it says is Markdown: a sign may turn into formatting once its counterpart has come, so only letters
+    /// are compared, without those of the end.
+    /// </summary>
+    private static string Start(string text) => Letters(text)[..(Letters(text).Length / 2)];
+
+    private static string Letters(string text) => string.Concat(text.Where(char.IsAsciiLetter));
 
     private static async Task<string> TextAsync(FleetPage page) => await page.Answers.InnerTextAsync();
 }

@@ -21,17 +21,25 @@ public sealed class SignInTests(BrowserFleet fleet) : BrowserTest(fleet)
     }
 
     [Fact]
-    public async Task A_weak_password_is_refused_with_the_reason()
+    public async Task A_short_password_and_a_taken_name_are_refused_with_the_reason()
     {
+        var taken = (await Fleet.SharedUserAsync()).Name;
         var page = await OpenAsync();
-        page.Expect("400");
+        page.Expect("409");
         await page.Page.GetByText("No account yet?").ClickAsync();
-        await page.Page.GetByLabel("User name").FillAsync("short" + Guid.NewGuid().ToString("N")[..8]);
+        await page.Page.GetByLabel("User name").FillAsync(taken);
         await page.Page.GetByLabel("E-mail").FillAsync("short@example.test");
         await page.Page.GetByLabel("Password").FillAsync("abc");
         await page.Page.GetByRole(AriaRole.Button, new() { Name = "Create account", Exact = true }).ClickAsync();
 
-        await Expect(page.Page.GetByRole(AriaRole.Alert)).ToContainTextAsync("assword");
+        await Expect(page.Page.GetByText("At least 10 characters")).ToBeVisibleAsync();
+        await Expect(page.Page.Locator("input[type=password]:invalid")).ToHaveCountAsync(1);
+        Assert.DoesNotContain(page.Requests, request => request.EndsWith("/api/auth/register", StringComparison.Ordinal));
+
+        await page.Page.GetByLabel("Password").FillAsync(FleetUser.Password);
+        await page.Page.GetByRole(AriaRole.Button, new() { Name = "Create account", Exact = true }).ClickAsync();
+
+        await Expect(page.Page.GetByRole(AriaRole.Alert)).ToContainTextAsync("user name");
         await Expect(page.Composer).ToHaveCountAsync(0);
     }
 

@@ -62,7 +62,7 @@ export function Composer({ running, stopping, onSend, onStop, footer }: Composer
           onChange={(event) => setText(event.target.value)}
           onKeyDown={onKeyDown}
           inputProps={{ 'aria-label': t('messageLabel'), 'aria-describedby': hint, 'data-testid': 'composer' }}
-          sx={{ px: 1, py: 0.5 }}
+          sx={{ px: 1, py: 1 }}
         />
         {running ? (
           <IconButton color="primary" aria-label={t('stop')} onClick={onStop} disabled={stopping} data-testid="stop">

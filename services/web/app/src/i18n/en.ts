@@ -8,6 +8,7 @@ export const en = {
   username: 'User name',
   email: 'E-mail',
   password: 'Password',
+  passwordHint: 'At least {length} characters',
   toRegister: 'No account yet? Create one',
   toSignIn: 'Have an account? Sign in',
   signInFailed: 'The user name or the password is not right.',
@@ -73,6 +74,7 @@ export const en = {
   errorUnavailable: 'The service is busy or starting. Try again in a moment.',
   errorLimited: 'Too many requests. Wait a moment.',
   errorNotFound: 'This no longer exists, or it is not yours.',
+  errorInvalid: 'Please check what you entered.',
   errorOther: 'Something went wrong.',
   errorTrace: 'Reference: {traceId}',
 } as const;

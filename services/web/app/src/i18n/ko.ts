@@ -9,6 +9,7 @@ export const ko: Catalogue = {
   username: '사용자 이름',
   email: '이메일',
   password: '비밀번호',
+  passwordHint: '{length}자 이상',
   toRegister: '계정이 없으신가요? 새로 만들기',
   toSignIn: '이미 계정이 있으신가요? 로그인',
   signInFailed: '사용자 이름 또는 비밀번호가 올바르지 않습니다.',
@@ -74,6 +75,7 @@ export const ko: Catalogue = {
   errorUnavailable: '서비스가 바쁘거나 시작하는 중입니다. 잠시 후 다시 시도해 주세요.',
   errorLimited: '요청이 너무 많습니다. 잠시 기다려 주세요.',
   errorNotFound: '더 이상 없거나 접근할 수 없는 항목입니다.',
+  errorInvalid: '입력한 내용을 확인해 주세요.',
   errorOther: '문제가 발생했습니다.',
   errorTrace: '참조 번호: {traceId}',
 };
