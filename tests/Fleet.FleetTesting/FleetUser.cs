@@ -11,6 +11,9 @@ namespace Fleet.FleetTesting;
 /// <summary>A registered person with a client that speaks to the gateway only.</summary>
 public sealed class FleetUser : IDisposable
 {
+    /// <summary>Everybody's.</summary>
+    public const string Password = "a long enough passphrase 42";
+
     private FleetUser(HttpClient client, string name, string token)
     {
         Client = client;
@@ -27,7 +30,6 @@ public sealed class FleetUser : IDisposable
     public static async Task<FleetUser> RegisterAsync(FleetFixture fleet)
     {
         var name = "user" + Guid.NewGuid().ToString("N")[..12];
-        const string Password = "a long enough passphrase 42";
         var client = fleet.CreateClient();
         using (var registered = await client.PostAsJsonAsync("/api/auth/register", new { username = name, email = name + "@example.test", password = Password }))
             await AssertStatusAsync(HttpStatusCode.Created, registered);

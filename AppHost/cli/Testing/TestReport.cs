@@ -16,6 +16,9 @@ internal sealed record TestReport(
     /// <summary>A project that did not run its tests: one failure, whatever it would have had.</summary>
     public static TestReport Broken(string name, TimeSpan duration, string problem) => new(name, 0, 1, duration, [], problem);
 
+    /// <summary>A project that this machine cannot run; the summary tells why.</summary>
+    public static TestReport NotRun(string name, string why) => new(name, 0, 0, TimeSpan.Zero, [new SkippedTest(name, why)]);
+
     /// <summary>A check that either holds or does not: one test.</summary>
     public static TestReport Check(string name, TimeSpan duration, string? problem) =>
         problem is null ? new(name, 1, 0, duration, []) : Broken(name, duration, problem);

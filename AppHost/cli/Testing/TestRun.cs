@@ -57,11 +57,15 @@ internal sealed class TestRun(FleetPaths paths, IAnsiConsole console, TestOption
         if (projects.Count == 0)
             return;
         await new NativeLibraries(paths.Cache).EnsureAsync(NativeLibraries.DefaultFlavour, console.StepProgress(), cancellationToken);
+        var noBrowser = projects.Contains(TestBrowser.Project) ? await TestBrowser.EnsureAsync(console, cancellationToken) : null;
         await using var servers = await TestServers.StartAsync(state, console, cancellationToken);
+        var environment = new Dictionary<string, string>(servers.ConnectionStrings) { [TestBrowser.RequiredVariable] = "1" };
         foreach (var name in projects)
         {
             console.WriteStep(name);
-            Record(await new TestProject(name, paths).RunAsync(options, state, servers.ConnectionStrings, cancellationToken));
+            Record(name == TestBrowser.Project && noBrowser is not null
+                ? TestReport.NotRun(name, noBrowser)
+                : await new TestProject(name, paths).RunAsync(options, state, environment, cancellationToken));
         }
     }
 

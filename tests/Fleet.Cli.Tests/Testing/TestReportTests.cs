@@ -59,6 +59,15 @@ public sealed class TestReportTests
         Assert.Contains("139", report.Problem);
     }
 
+    [Fact]
+    public void NotRun_IsNoFailureAndSaysWhy()
+    {
+        var report = TestReport.NotRun("X", "no browser");
+
+        Assert.Equal((0, 0), (report.Passed, report.Failed));
+        Assert.Equal([new SkippedTest("X", "no browser")], report.Skipped);
+    }
+
     [Theory]
     [InlineData(new string[0], "Fleet.Chat.Tests", true)]
     [InlineData(new[] { "chat" }, "Fleet.Chat.Tests", true)]

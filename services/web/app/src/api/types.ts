@@ -18,6 +18,7 @@ export interface User {
 
 /** In a change, what is not given stays as it was. */
 export interface SessionConfig {
+  model?: string | null;
   useKnowledge?: boolean | null;
 }
 
@@ -34,6 +35,12 @@ export interface Session {
 export interface Notice {
   code: string;
   text: string;
+  count?: number | null;
+}
+
+export interface Model {
+  id: string;
+  isDefault: boolean;
 }
 
 export interface Citation {

@@ -13,6 +13,9 @@ import { useI18n } from '../i18n/I18nProvider';
 import { ErrorNotice } from '../shell/ErrorNotice';
 import { LanguageSwitch } from '../shell/LanguageSwitch';
 
+/** The auth service's default; it has the last word. */
+const shortestPassword = 10;
+
 interface SignInPageProps {
   api: ApiClient;
   notice: boolean;
@@ -76,6 +79,8 @@ export function SignInPage({ api, notice, onSignedIn }: SignInPageProps) {
             value={password}
             onChange={(event) => setPassword(event.target.value)}
             autoComplete={registering ? 'new-password' : 'current-password'}
+            helperText={registering ? t('passwordHint', { length: shortestPassword }) : undefined}
+            slotProps={{ htmlInput: registering ? { minLength: shortestPassword } : {} }}
             required
           />
           <Button type="submit" variant="contained" loading={busy}>

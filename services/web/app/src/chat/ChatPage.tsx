@@ -11,7 +11,7 @@ import Typography from '@mui/material/Typography';
 import useMediaQuery from '@mui/material/useMediaQuery';
 import { useState } from 'react';
 import type { ApiClient } from '../api/ApiClient';
-import type { Session } from '../api/types';
+import type { Session, SessionConfig } from '../api/types';
 import { useI18n } from '../i18n/I18nProvider';
 import { DocumentsDialog } from '../knowledge/DocumentsDialog';
 import { ErrorNotice } from '../shell/ErrorNotice';
@@ -20,6 +20,7 @@ import { LanguageSwitch } from '../shell/LanguageSwitch';
 import { useSelectedSession } from '../shell/useSelectedSession';
 import { Composer } from './Composer';
 import { Conversation } from './Conversation';
+import { ModelSelect } from './ModelSelect';
 import type { RunStore } from './RunStore';
 import { RemoveDialog, RenameDialog } from './SessionDialogs';
 import { SessionList } from './SessionList';
@@ -40,7 +41,7 @@ export function ChatPage({ api, runs, onSignOut }: ChatPageProps) {
   const wide = useMediaQuery('(min-width:900px)');
   const [drawerOpen, setDrawerOpen] = useState(false);
   const [documentsOpen, setDocumentsOpen] = useState(false);
-  const [knowledgeForNew, setKnowledgeForNew] = useState(false);
+  const [configForNew, setConfigForNew] = useState<SessionConfig>({ useKnowledge: false });
   const [renaming, setRenaming] = useState<Session | null>(null);
   const [removing, setRemoving] = useState<Session | null>(null);
   const [selected, select] = useSelectedSession();
@@ -53,11 +54,21 @@ export function ChatPage({ api, runs, onSignOut }: ChatPageProps) {
     setDrawerOpen(false);
   }
 
+  const config = current?.config ?? configForNew;
+  function change(changed: SessionConfig) {
+    if (current) configure.mutate({ id: current.id, config: changed });
+    else setConfigForNew({ ...configForNew, ...changed });
+  }
+
+  const modelSelect = (current ?? !selected) && (
+    <ModelSelect api={api} value={config.model} onChange={(model) => change({ model })} />
+  );
+
   /** A question asked without a conversation begins one and names it. */
   async function begin(question: string) {
     const session = await create.mutateAsync({
       title: question.slice(0, titleLength),
-      config: { useKnowledge: knowledgeForNew },
+      config: configForNew,
     });
     open(session.id);
     void runs.send(session.id, question, null);
@@ -104,11 +115,8 @@ export function ChatPage({ api, runs, onSignOut }: ChatPageProps) {
                 control={
                   <Switch
                     size="small"
-                    checked={current ? current.config.useKnowledge === true : knowledgeForNew}
-                    onChange={(_, useKnowledge) => {
-                      if (current) configure.mutate({ id: current.id, config: { useKnowledge } });
-                      else setKnowledgeForNew(useKnowledge);
-                    }}
+                    checked={config.useKnowledge === true}
+                    onChange={(_, useKnowledge) => change({ useKnowledge })}
                     slotProps={{ input: { role: 'switch' } }}
                   />
                 }
@@ -123,13 +131,19 @@ export function ChatPage({ api, runs, onSignOut }: ChatPageProps) {
         </AppBar>
         {error && <ErrorNotice error={error} onRetry={() => void list.refetch()} />}
         {selected ? (
-          <Conversation key={selected} api={api} runs={runs} sessionId={selected} />
+          <Conversation key={selected} api={api} runs={runs} sessionId={selected} composerFooter={modelSelect} />
         ) : (
           <>
             <Box sx={{ flex: 1 }}>
               <Welcome />
             </Box>
-            <Composer running={create.isPending} stopping onSend={begin} onStop={() => undefined} />
+            <Composer
+              running={create.isPending}
+              stopping
+              onSend={begin}
+              onStop={() => undefined}
+              footer={modelSelect}
+            />
           </>
         )}
       </Box>

@@ -3,7 +3,7 @@ import IconButton from '@mui/material/IconButton';
 import InputBase from '@mui/material/InputBase';
 import Paper from '@mui/material/Paper';
 import Typography from '@mui/material/Typography';
-import { useId, useState, type KeyboardEvent } from 'react';
+import { useId, useState, type KeyboardEvent, type ReactNode } from 'react';
 import { useI18n } from '../i18n/I18nProvider';
 import { SendIcon, StopIcon } from '../shell/icons';
 import { isImeComposing } from './isImeComposing';
@@ -14,10 +14,12 @@ interface ComposerProps {
   /** When what it returns is rejected, the text comes back: it is never lost. */
   onSend: (text: string) => void | Promise<void>;
   onStop: () => void;
+  /** Stands below the text. */
+  footer?: ReactNode;
 }
 
 /** Where a message is written. The person can go on typing while an answer is under way. */
-export function Composer({ running, stopping, onSend, onStop }: ComposerProps) {
+export function Composer({ running, stopping, onSend, onStop, footer }: ComposerProps) {
   const { t } = useI18n();
   const [text, setText] = useState('');
   const hint = useId();
@@ -60,7 +62,7 @@ export function Composer({ running, stopping, onSend, onStop }: ComposerProps) {
           onChange={(event) => setText(event.target.value)}
           onKeyDown={onKeyDown}
           inputProps={{ 'aria-label': t('messageLabel'), 'aria-describedby': hint, 'data-testid': 'composer' }}
-          sx={{ px: 1, py: 0.5 }}
+          sx={{ px: 1, py: 1 }}
         />
         {running ? (
           <IconButton color="primary" aria-label={t('stop')} onClick={onStop} disabled={stopping} data-testid="stop">
@@ -78,14 +80,17 @@ export function Composer({ running, stopping, onSend, onStop }: ComposerProps) {
           </IconButton>
         )}
       </Paper>
-      <Typography
-        id={hint}
-        variant="caption"
-        color="text.secondary"
-        sx={{ display: { xs: 'none', md: 'block' }, textAlign: 'center', mt: 0.5 }}
-      >
-        {t('composerHint')}
-      </Typography>
+      <Box sx={{ display: 'flex', alignItems: 'center', gap: 2, maxWidth: 860, mx: 'auto', mt: 0.5, px: 1.5 }}>
+        {footer}
+        <Typography
+          id={hint}
+          variant="caption"
+          color="textSecondary"
+          sx={{ display: { xs: 'none', md: 'block' }, ml: 'auto' }}
+        >
+          {t('composerHint')}
+        </Typography>
+      </Box>
     </Box>
   );
 }

@@ -1,4 +1,3 @@
-import Alert from '@mui/material/Alert';
 import Box from '@mui/material/Box';
 import Stack from '@mui/material/Stack';
 import Typography from '@mui/material/Typography';
@@ -9,6 +8,7 @@ import type { Translate } from '../i18n/translate';
 import { CopyButton } from '../shell/CopyButton';
 import { CitationChips } from './CitationChips';
 import { Markdown } from './Markdown';
+import { Notices } from './Notices';
 
 /** One stored message. */
 export const MessageView = memo(function MessageView({ message }: { message: Message }) {
@@ -16,16 +16,12 @@ export const MessageView = memo(function MessageView({ message }: { message: Mes
   if (message.role === 'user') return <UserBubble text={message.content} />;
   return (
     <Box component="article" aria-label={t('assistant')} data-testid="message-assistant" sx={{ my: 2 }}>
-      {(message.notices ?? []).map((notice) => (
-        <Alert key={notice.code} severity="info" sx={{ mb: 1 }}>
-          {notice.text}
-        </Alert>
-      ))}
+      <Notices notices={message.notices ?? []} />
       <Markdown text={message.content} />
       <CitationChips citations={message.citations ?? []} />
       <Stack direction="row" sx={{ alignItems: 'center', gap: 1, mt: 0.5, flexWrap: 'wrap' }}>
         <CopyButton label={t('copy')} text={() => message.content} />
-        <Typography variant="caption" color="text.secondary" data-testid="message-facts">
+        <Typography variant="caption" color="textSecondary" data-testid="message-facts">
           {facts(message, t).join(' · ')}
         </Typography>
       </Stack>

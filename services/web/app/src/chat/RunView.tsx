@@ -1,4 +1,3 @@
-import Alert from '@mui/material/Alert';
 import Box from '@mui/material/Box';
 import LinearProgress from '@mui/material/LinearProgress';
 import Typography from '@mui/material/Typography';
@@ -7,20 +6,17 @@ import { useI18n } from '../i18n/I18nProvider';
 import { ErrorNotice } from '../shell/ErrorNotice';
 import { CitationChips } from './CitationChips';
 import { Markdown } from './Markdown';
-import { MessageView, UserBubble } from './MessageView';
+import { Notices } from './Notices';
 import { hasEnded, type Run } from './run';
 
-/** The turn that is under way: the question, and the answer as far as it has come. */
+/** The answer that is under way as far as it has come; once it is whole, it stands among the messages. */
 export function RunView({ run, onRetry }: { run: Run; onRetry: () => void }) {
   const { t } = useI18n();
   // Parsing Markdown must not hold up typing; React may show a slightly older text while the person types.
   const text = useDeferredValue(run.text);
   return (
     <>
-      <UserBubble text={run.question} />
-      {run.message ? (
-        <MessageView message={run.message} />
-      ) : (
+      {!run.message && (
         <Box
           component="article"
           aria-label={t('assistant')}
@@ -28,11 +24,7 @@ export function RunView({ run, onRetry }: { run: Run; onRetry: () => void }) {
           data-testid="message-streaming"
           sx={{ my: 2 }}
         >
-          {run.notices.map((notice) => (
-            <Alert key={notice.code} severity="info" sx={{ mb: 1 }}>
-              {notice.text}
-            </Alert>
-          ))}
+          <Notices notices={run.notices} />
           <Markdown text={text} />
           <CitationChips citations={run.citations} />
         </Box>
@@ -40,7 +32,7 @@ export function RunView({ run, onRetry }: { run: Run; onRetry: () => void }) {
       <Box role="status" sx={{ minHeight: 24 }}>
         {run.phase === 'waiting' && <LinearProgress aria-label={t('waiting')} sx={{ maxWidth: 160 }} />}
         {run.phase === 'reconnecting' && (
-          <Typography variant="body2" color="text.secondary">
+          <Typography variant="body2" color="textSecondary">
             {t('reconnecting')}
           </Typography>
         )}

@@ -51,7 +51,7 @@ export function SessionList(props: SessionListProps) {
         </Button>
       </Box>
       {sessions.length === 0 && (
-        <Typography variant="body2" color="text.secondary" sx={{ px: 2, py: 1 }}>
+        <Typography variant="body2" color="textSecondary" sx={{ px: 2, py: 1 }}>
           {t('noConversations')}
         </Typography>
       )}

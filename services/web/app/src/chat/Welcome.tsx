@@ -9,7 +9,7 @@ export function Welcome() {
       <Typography variant="h5" component="h2">
         {t('welcome')}
       </Typography>
-      <Typography color="text.secondary" sx={{ mt: 1 }}>
+      <Typography color="textSecondary" sx={{ mt: 1 }}>
         {t('welcomeHint')}
       </Typography>
     </Box>

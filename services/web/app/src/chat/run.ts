@@ -63,10 +63,11 @@ export function applyEvent(run: Run, event: StreamEvent): Run {
       return isCitation(data) ? { ...run, citations: [...run.citations, data] } : run;
     case 'notice': {
       const { code, text, content } = data;
+      const count = typeof data.count === 'number' ? data.count : null;
       // Some notices replace the text, where what was shown so far no longer holds.
       const next = typeof content === 'string' ? { ...run, text: content } : run;
       return typeof code === 'string' && typeof text === 'string'
-        ? { ...next, notices: [...run.notices, { code, text }] }
+        ? { ...next, notices: [...run.notices, { code, text, count }] }
         : next;
     }
     case 'done':

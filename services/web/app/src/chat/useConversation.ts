@@ -33,7 +33,11 @@ export function useConversation(api: ApiClient, runs: RunStore, sessionId: strin
   useEffect(() => {
     if (!settled) return;
     void queries.invalidateQueries({ queryKey: ['sessions'] });
-    refetch({ throwOnError: true }).then(
+    // A list asked for before the answer was stored may still be on its way, and would be taken for the new one.
+    const refresh = queries
+      .cancelQueries({ queryKey: ['messages', sessionId] })
+      .then(() => refetch({ throwOnError: true }));
+    refresh.then(
       () => {
         // A new question may have been asked while the list was loading.
         if (runs.get(sessionId)?.phase === 'done') runs.clear(sessionId);

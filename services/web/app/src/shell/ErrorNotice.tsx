@@ -36,7 +36,7 @@ export function ErrorNotice({ error, onRetry }: ErrorNoticeProps) {
         </Typography>
       ))}
       {api?.traceId && (
-        <Typography variant="caption" component="div" color="text.secondary">
+        <Typography variant="caption" component="div" color="textSecondary">
           {t('errorTrace', { traceId: api.traceId })}
         </Typography>
       )}
@@ -48,6 +48,9 @@ function textFor(error: ApiError | null): TextKey {
   switch (error?.status) {
     case 0:
       return 'errorNetwork';
+    case 400:
+    case 422:
+      return 'errorInvalid';
     case 404:
       return 'errorNotFound';
     case 413:
