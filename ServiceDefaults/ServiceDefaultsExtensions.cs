@@ -20,7 +20,6 @@ public static class ServiceDefaultsExtensions
         builder.AddFleetTelemetry();
         builder.Services.AddFleetProblems();
         builder.Services.AddHealthChecks();
-        builder.Services.AddValidation();
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.TryAddSingleton<ServiceAddresses>();
         builder.Services.ConfigureHttpJsonOptions(options =>
