@@ -14,10 +14,12 @@ interface ErrorNoticeProps {
 export function ErrorNotice({ error, onRetry }: ErrorNoticeProps) {
   const { t } = useI18n();
   const api = error instanceof ApiError ? error : null;
-  const text = textFor(api);
+  const fields = Object.values(api?.fields ?? {}).flat();
+  const text = fields.length > 0 ? 'errorInvalid' : textFor(api);
   // Where nothing better is known, what the service called it.
   const unnamed = text === 'errorOther' ? api?.title : undefined;
-  const fields = Object.values(api?.fields ?? {}).flat();
+  // The detail may be the one field's message.
+  const lines = new Set([api?.detail ?? unnamed, ...fields].filter(Boolean));
   return (
     <Alert
       severity="error"
@@ -30,7 +32,7 @@ export function ErrorNotice({ error, onRetry }: ErrorNoticeProps) {
       }
     >
       {t(text)}
-      {[api?.detail ?? unnamed, ...fields].filter(Boolean).map((line) => (
+      {[...lines].map((line) => (
         <Typography key={line} variant="body2">
           {line}
         </Typography>
