@@ -14,6 +14,7 @@ internal static class UsageEndpoints
     {
         builder.Services.AddSingleton<IValidateOptions<UsageOptions>, UsageOptionsValidator>();
         builder.Services.AddOptions<UsageOptions>().BindConfiguration(UsageOptions.SectionName).ValidateOnStart();
+        builder.Services.AddValidation();
         builder.Services.AddSingleton<UsageStore>();
         builder.Services.AddSingleton<AnalyticsMetrics>();
     }
