@@ -74,6 +74,7 @@ public sealed class ChatFixture : IAsyncLifetime
     internal ChatPerson CreatePerson()
     {
         var id = Guid.NewGuid();
+        Engine.Welcome(id);
         var token = _tokens.Issue(id);
         return new ChatPerson(id, token, _service.CreateClient(token));
     }

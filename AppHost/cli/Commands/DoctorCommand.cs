@@ -67,10 +67,9 @@ internal static class DoctorCommand
 
     private static Finding Feed(FleetPaths paths)
     {
-        var file = Path.Combine(paths.State, "feed.props");
-        if (!File.Exists(file))
+        if (!File.Exists(Starting.PackageFeed.File(paths)))
             return new(Verdict.Good, "Package feed", "not examined yet: full is assumed");
-        return File.ReadAllText(file).Contains("<FleetCompat>true<", StringComparison.Ordinal)
+        return Starting.PackageFeed.IsPartial(paths)
             ? new(Verdict.Note, "Package feed", "partial: compat/ takes the place of what it lacks (FLEET_FEED=full forces the other way)")
             : new(Verdict.Good, "Package feed", "full (FLEET_FEED=partial forces the other way)");
     }

@@ -55,6 +55,9 @@ internal static class UpCommand
             await preparation.BuildAppHostAsync(cancellationToken);
         }
 
+        if (!PackageFeed.IsPartial(paths))
+            return await RunUnderAspireAsync(console, paths, options, cancellationToken);
+
         var firstStart = !File.Exists(paths.AdminPasswordFile);
         var appHost = AppHostProcess.Start(paths, options);
         console.WriteStep($"Starting the fleet (pid {appHost.Id}, log {paths.LogFile("apphost")})");
@@ -76,6 +79,28 @@ internal static class UpCommand
         {
             await StopAsync(console, paths);
             throw;
+        }
+    }
+
+    /// <summary>With every package at hand the AppHost is the real Aspire: it shows its own dashboard and ends with this command.</summary>
+    private static async Task<int> RunUnderAspireAsync(IAnsiConsole console, FleetPaths paths, UpOptions options, CancellationToken cancellationToken)
+    {
+        if (options.Detach)
+            throw new CommandException("Aspire runs in the foreground. Leave out --detach, or start without Aspire and containers: FLEET_FEED=partial ./fleet up --detach");
+
+        console.WriteStep($"Starting under Aspire; its dashboard's address follows. The fleet will be at http://localhost:{options.Port}, the administrator's password in {paths.AdminPasswordFile}");
+        using var appHost = AppHostProcess.StartAttached(paths, options);
+        try
+        {
+            await appHost.WaitForExitAsync(cancellationToken);
+            return appHost.ExitCode;
+        }
+        catch (OperationCanceledException)
+        {
+            // Ctrl-C in the terminal reached Aspire as well; this is for a signal sent to us alone.
+            UnixProcess.Signal(appHost.Id, UnixProcess.SigTerm);
+            await appHost.WaitForExitAsync(CancellationToken.None);
+            return 0;
         }
     }
 

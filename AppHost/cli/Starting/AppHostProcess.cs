@@ -16,10 +16,16 @@ internal static class AppHostProcess
         const string Script = "exec dotnet \"$1\" </dev/null >>\"$2\" 2>&1";
         var log = paths.LogFile("apphost");
         File.WriteAllText(log, "");
-        var start = new ProcessStartInfo("setsid", ["sh", "-c", Script, "sh", Path.Combine(paths.Root, Program), log])
-        {
-            WorkingDirectory = Path.Combine(paths.Root, Path.GetDirectoryName(Project)!),
-        };
+        return Start(paths, options, new ProcessStartInfo("setsid", ["sh", "-c", Script, "sh", Path.Combine(paths.Root, Program), log]));
+    }
+
+    /// <summary>In our terminal and ended with it.</summary>
+    public static Process StartAttached(FleetPaths paths, UpOptions options) =>
+        Start(paths, options, new ProcessStartInfo("dotnet", [Path.Combine(paths.Root, Program)]));
+
+    private static Process Start(FleetPaths paths, UpOptions options, ProcessStartInfo start)
+    {
+        start.WorkingDirectory = Path.Combine(paths.Root, Path.GetDirectoryName(Project)!);
         start.Environment[FleetPaths.RootVariable] = paths.Root;
         start.Environment["Fleet__StateDirectory"] = paths.State;
         foreach (var (name, value) in options.ToEnvironment())

@@ -31,6 +31,23 @@ public sealed class FakeEngine : IAsyncDisposable
 
     internal ConcurrentQueue<GenerateRequest> Requests { get; } = new();
 
+    private readonly ConcurrentDictionary<string, string?> _people = new(StringComparer.Ordinal);
+    private volatile string? _test;
+
+    /// <summary>Ties a person to the running test: a run that an earlier test left behind must not take this one's script.</summary>
+    internal void Welcome(Guid person)
+    {
+        _test = Xunit.TestContext.Current.Test?.UniqueID;
+        _people[person.ToString()] = _test;
+    }
+
+    internal bool TryTakeScript(GenerateRequest request, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Script? script)
+    {
+        script = null;
+        var isLeftOver = _people.TryGetValue(request.Caller?.UserId ?? "", out var test) && test != _test;
+        return !isLeftOver && Scripts.TryDequeue(out script);
+    }
+
     internal ConcurrentQueue<SearchRequest> Searches { get; } = new();
 
     internal ConcurrentQueue<string?> SearchTokens { get; } = new();

@@ -20,7 +20,7 @@ public sealed class FakeInference(FakeEngineHolder holder) : Inference.Inference
         Engine.Requests.Enqueue(request);
         Engine.GenerateTokens.Enqueue(context.RequestHeaders.GetValue("authorization"));
         if (request.Model == "no/such") throw new RpcException(new Status(StatusCode.NotFound, "no such model"));
-        if (Engine.Scripts.TryDequeue(out var script))
+        if (Engine.TryTakeScript(request, out var script))
         {
             await script(request, responseStream, context);
             return;
