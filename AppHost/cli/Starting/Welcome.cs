@@ -13,8 +13,8 @@ internal static class Welcome
         console.WritePlain("");
         console.WriteDone("Fleet is up");
         console.WritePlain($"  Chat            {gateway}/");
-        console.WritePlain($"  Administration  {gateway}/admin");
-        console.WritePlain($"  API             {gateway}/docs");
+        console.WritePlain($"  OpenAI API      {gateway}/v1");
+        console.WritePlain($"  Health          {gateway}/health");
         console.WritePlain("  User            admin");
         console.WritePlain(firstStart && File.Exists(paths.AdminPasswordFile)
             ? $"  Password        {File.ReadAllText(paths.AdminPasswordFile).Trim()}   (shown this once; kept in {paths.AdminPasswordFile})"
