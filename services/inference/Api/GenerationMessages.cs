@@ -7,12 +7,13 @@ using GenerationDelta = Fleet.Contracts.Inference.V1.GenerationDelta;
 using GenerationFinished = Fleet.Contracts.Inference.V1.GenerationFinished;
 using GenerationStarted = Fleet.Contracts.Inference.V1.GenerationStarted;
 using TokenLogprob = Fleet.Contracts.Inference.V1.TokenLogprob;
+using ToolCallDelta = Fleet.Contracts.Inference.V1.ToolCallDelta;
 
 namespace Fleet.Inference.Api;
 
 internal static class GenerationMessages
 {
-    public static GenerateResponse ToMessage(this GenerationEvent generationEvent, string model, int cachedTokens) => generationEvent switch
+    public static GenerateResponse ToMessage(this GenerationEvent generationEvent, string model, int choice, int cachedTokens) => generationEvent switch
     {
         Engine.GenerationStarted started => new GenerateResponse
         {
@@ -24,16 +25,17 @@ internal static class GenerationMessages
                 QueueMs = started.Queued.TotalMilliseconds,
             },
         },
-        Engine.GenerationDelta delta => new GenerateResponse { Delta = ToMessage(delta) },
-        Engine.GenerationFinished finished => new GenerateResponse { Finished = ToMessage(finished, cachedTokens) },
+        Engine.GenerationDelta delta => new GenerateResponse { Delta = ToMessage(delta, choice) },
+        Engine.GenerationFinished finished => new GenerateResponse { Finished = ToMessage(finished, choice, cachedTokens) },
         _ => throw new InvalidOperationException($"Unknown event {generationEvent.GetType().Name}."),
     };
 
-    private static GenerationDelta ToMessage(Engine.GenerationDelta delta)
+    private static GenerationDelta ToMessage(Engine.GenerationDelta delta, int choice)
     {
-        var message = new GenerationDelta { Text = delta.Text };
+        var message = new GenerationDelta { Text = delta.Text, Choice = choice, Reasoning = delta.Reasoning };
         message.TokenIds.AddRange(delta.TokenIds);
         message.Logprobs.AddRange(delta.Logprobs.Select(ToMessage));
+        message.ToolCalls.AddRange(delta.ToolCalls.Select(call => new ToolCallDelta { Index = call.Index, Id = call.Id, Name = call.Name, Arguments = call.Arguments }));
         return message;
     }
 
@@ -50,10 +52,26 @@ internal static class GenerationMessages
         return message;
     }
 
-    private static GenerationFinished ToMessage(Engine.GenerationFinished finished, int cachedTokens) => new()
+    private static GenerationFinished ToMessage(Engine.GenerationFinished finished, int choice, int cachedTokens) => new()
     {
-        Reason = finished.Reason == Engine.FinishReason.Length ? FinishReason.Length : FinishReason.Stop,
-        Usage = new Usage { PromptTokens = finished.PromptTokens, CachedTokens = cachedTokens, CompletionTokens = finished.CompletionTokens },
+        Reason = finished.Reason switch
+        {
+            Engine.FinishReason.Length => FinishReason.Length,
+            Engine.FinishReason.ToolCalls => FinishReason.ToolCalls,
+            _ => FinishReason.Stop,
+        },
+        Choice = choice,
+        StopSequence = finished.StopSequence,
+        Model = finished.Model,
+        Usage = new Usage
+        {
+            PromptTokens = finished.PromptTokens,
+            CachedTokens = finished.CachedTokens ?? cachedTokens,
+            CompletionTokens = finished.CompletionTokens,
+            ReasoningTokens = finished.ReasoningTokens,
+            DraftedTokens = finished.DraftedTokens,
+            AcceptedTokens = finished.AcceptedTokens,
+        },
         Timings = new Timings
         {
             QueueMs = finished.Timings.Queued.TotalMilliseconds,

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Fleet.Contracts.Inference.V1;
 using Fleet.Inference.Engine;
 using Fleet.Inference.Models;
@@ -14,29 +15,11 @@ internal sealed class InferenceService(ModelHost models, NativeLibraries native,
     public override Task Generate(GenerateRequest request, IServerStreamWriter<GenerateResponse> responseStream, ServerCallContext context) =>
         GuardAsync(context, async cancellationToken =>
         {
-            var generation = RequestReader.Read(request);
+            var choices = RequestReader.ReadChoices(request, context.Deadline);
             using var lease = await models.AcquireAsync<ITextGenerator>(request.Model, cancellationToken);
-            using var measured = metrics.StartGeneration(lease.Model.Id, time);
-            try
-            {
-                var cached = 0;
-                await foreach (var generationEvent in lease.Engine.GenerateAsync(generation, cancellationToken))
-                {
-                    if (generationEvent is Engine.GenerationStarted started)
-                        cached = started.CachedTokens;
-                    if (generationEvent is Engine.GenerationFinished finished)
-                        lease.Statistics.Completed(finished.PromptTokens, finished.CompletionTokens);
-
-                    measured.Observe(generationEvent);
-                    await responseStream.WriteAsync(generationEvent.ToMessage(lease.Model.Id, cached), cancellationToken);
-                }
-            }
-            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
-            {
-                lease.Statistics.Failed();
-                measured.Failed(exception);
-                throw;
-            }
+            var replies = choices.Select((choice, index) => ReplyAsync(lease, choice, index, cancellationToken)).ToList();
+            await foreach (var message in Merge.Streams(replies, cancellationToken))
+                await responseStream.WriteAsync(message, cancellationToken);
         });
 
     public override Task<EmbedResponse> Embed(EmbedRequest request, ServerCallContext context) =>
@@ -67,13 +50,25 @@ internal sealed class InferenceService(ModelHost models, NativeLibraries native,
         });
 
     public override Task<RerankResponse> Rerank(RerankRequest request, ServerCallContext context) =>
-        GuardAsync<RerankResponse>(context, _ => throw new EngineException(EngineError.NotSupported, "No reranking model is installed."));
+        GuardAsync(context, async cancellationToken =>
+        {
+            var documents = RequestReader.Read(request);
+            using var lease = await models.AcquireAsync<ITextReranker>(request.Model, cancellationToken);
+            var started = time.GetTimestamp();
+            var batch = await lease.Engine.RerankAsync(request.Query, documents, request.Truncate, cancellationToken);
+            lease.Statistics.Completed(batch.PromptTokens, 0);
+            metrics.Embedded(lease.Model.Id, batch.PromptTokens, time.GetElapsedTime(started));
+
+            var response = new RerankResponse { Model = lease.Model.Id, PromptTokens = batch.PromptTokens };
+            response.Scores.AddRange(batch.Scores);
+            return response;
+        });
 
     public override Task<TokenizeResponse> Tokenize(TokenizeRequest request, ServerCallContext context) =>
         GuardAsync(context, async cancellationToken =>
         {
             using var lease = await models.AcquireAsync<IModelEngine>(request.Model, cancellationToken);
-            var tokens = request.Messages.Count > 0 ? lease.Engine.Tokenize(RequestReader.Read(request.Messages)) : lease.Engine.Tokenize(request.Text);
+            var tokens = request.Messages.Count > 0 ? lease.Engine.Tokenize(RequestReader.Read(request.Messages), RequestReader.Read(request.Tools)) : lease.Engine.Tokenize(request.Text);
             var response = new TokenizeResponse { Model = lease.Model.Id, Count = tokens.Count };
             response.TokenIds.AddRange(tokens.Ids);
             return response;
@@ -126,16 +121,46 @@ internal sealed class InferenceService(ModelHost models, NativeLibraries native,
             response.Sequences.AddRange(
                 from model in snapshots
                 from sequence in model.Activity.Sequences
-                select new SequenceStatus
-                {
-                    RequestId = sequence.RequestId,
-                    Model = model.Model.Id,
-                    State = sequence.State,
-                    PromptTokens = sequence.PromptTokens,
-                    CompletionTokens = sequence.CompletionTokens,
-                });
+                select sequence.ToMessage(model.Model.Id));
+            response.Engines.AddRange(
+                from model in snapshots
+                let gauges = model.Activity.Gauges
+                where gauges is not null
+                select gauges.ToMessage(model.Model.Id));
             return Task.FromResult(response);
         });
+
+    private async IAsyncEnumerable<GenerateResponse> ReplyAsync(
+        ModelLease<ITextGenerator> lease, GenerationRequest request, int choice, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var measured = metrics.StartGeneration(lease.Model.Id, time);
+        var cached = 0;
+        await using var events = lease.Engine.GenerateAsync(request, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        while (true)
+        {
+            try
+            {
+                if (!await events.MoveNextAsync())
+                    yield break;
+            }
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                lease.Statistics.Failed();
+                measured.Failed(exception);
+                throw;
+            }
+
+            if (events.Current is Engine.GenerationStarted started)
+                cached = started.CachedTokens;
+            if (events.Current is Engine.GenerationFinished finished)
+                lease.Statistics.Completed(finished.PromptTokens, finished.CompletionTokens);
+            measured.Observe(events.Current);
+
+            // All choices start from the same prompt: one Started stands for them.
+            if (choice == 0 || events.Current is not Engine.GenerationStarted)
+                yield return events.Current.ToMessage(lease.Model.Id, choice, cached);
+        }
+    }
 
     private async Task GuardAsync(ServerCallContext context, Func<CancellationToken, Task> call) =>
         await GuardAsync(context, async cancellationToken =>

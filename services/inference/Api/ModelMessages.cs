@@ -1,5 +1,7 @@
 using Fleet.Contracts.Inference.V1;
+using Fleet.Inference.Engine;
 using Fleet.Inference.Models;
+using Lane = Fleet.Contracts.Inference.V1.Lane;
 using ModelKind = Fleet.Contracts.Inference.V1.ModelKind;
 using ModelState = Fleet.Contracts.Inference.V1.ModelState;
 using ModelStatistics = Fleet.Contracts.Inference.V1.ModelStatistics;
@@ -36,12 +38,47 @@ internal static class ModelMessages
                 Failures = snapshot.Statistics.Failures,
                 Running = snapshot.Activity.Running,
                 Queued = snapshot.Activity.Queued,
+                CachedTokens = snapshot.Activity.Gauges?.CachedTokens ?? 0,
             },
         };
         if (snapshot.Model.Created > DateTimeOffset.UnixEpoch)
             message.CreatedUnixSeconds = snapshot.Model.Created.ToUnixTimeSeconds();
         return message;
     }
+
+    public static SequenceStatus ToMessage(this SequenceActivity sequence, string model) => new()
+    {
+        RequestId = sequence.RequestId,
+        Model = model,
+        State = sequence.State,
+        PromptTokens = sequence.PromptTokens,
+        CompletionTokens = sequence.CompletionTokens,
+        CachedTokens = sequence.CachedTokens,
+        Lane = sequence.Lane == Engine.Lane.Batch ? Lane.Batch : Lane.Interactive,
+        AgeMs = sequence.Age.TotalMilliseconds,
+        SequenceId = sequence.SequenceId,
+    };
+
+    public static EngineStatus ToMessage(this EngineGauges gauges, string model) => new()
+    {
+        Model = model,
+        KvCells = gauges.KvCells,
+        KvCellsUsed = gauges.KvCellsUsed,
+        KvCellsShared = gauges.KvCellsShared,
+        KvCellsCached = gauges.KvCellsCached,
+        KvLayout = gauges.KvLayout,
+        Sequences = gauges.Sequences,
+        DecodeThreads = gauges.DecodeThreads,
+        MaxDecodeThreads = gauges.MaxDecodeThreads,
+        Preemptions = gauges.Preemptions,
+        Steps = gauges.Steps,
+        CacheHitRatio = gauges.PromptTokens > 0 ? (double)gauges.CachedTokens / gauges.PromptTokens : 0,
+        PrefillTokensPerSecond = gauges.PrefillTokensPerSecond,
+        DecodeTokensPerSecond = gauges.DecodeTokensPerSecond,
+        DraftedTokens = gauges.DraftedTokens,
+        AcceptedTokens = gauges.AcceptedTokens,
+        EstimatedWaitMs = gauges.EstimatedWait.TotalMilliseconds,
+    };
 
     public static ModelState ToMessage(this Models.ModelState state) => state switch
     {

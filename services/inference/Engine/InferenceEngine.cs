@@ -56,7 +56,7 @@ internal sealed partial class InferenceEngine : ITextGenerator
         return new TokenList(tokens, tokens.Count);
     }
 
-    public TokenList Tokenize(IReadOnlyList<ChatMessage> messages)
+    public TokenList Tokenize(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Tool> tools)
     {
         var tokens = _vocabulary.TokenizeChat(messages, continueFrom: "");
         return new TokenList(tokens, tokens.Count);

@@ -52,7 +52,7 @@ internal sealed class LlamaEmbedder : ITextEmbedder
         return new TokenList(tokens, tokens.Length);
     }
 
-    public TokenList Tokenize(IReadOnlyList<ChatMessage> messages) => Tokenize(string.Join('\n', messages.Select(message => message.Content)));
+    public TokenList Tokenize(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Tool> tools) => Tokenize(string.Join('\n', messages.Select(message => message.Content)));
 
     public async Task<EmbeddingBatch> EmbedAsync(IReadOnlyList<string> texts, bool truncate, CancellationToken cancellationToken)
     {

@@ -187,15 +187,18 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     private HostedModel Require<TEngine>(string id)
         where TEngine : class, IModelEngine
     {
-        var kind = typeof(TEngine) == typeof(ITextEmbedder) ? ModelKind.Embedding : ModelKind.Chat;
+        var kind = typeof(TEngine) == typeof(ITextEmbedder) ? ModelKind.Embedding : typeof(TEngine) == typeof(ITextReranker) ? ModelKind.Reranker : ModelKind.Chat;
         var model = Require(id.Length > 0 ? id : DefaultId(kind));
 
         // Token counts are every model's business; the rest is not.
         if (typeof(TEngine) != typeof(IModelEngine) && model.Description.Kind != kind)
         {
-            throw new EngineException(EngineError.NotSupported, kind == ModelKind.Embedding
-                ? $"{model.Description.Id} is not an embedding model."
-                : $"{model.Description.Id} does not generate text.");
+            throw new EngineException(EngineError.NotSupported, kind switch
+            {
+                ModelKind.Embedding => $"{model.Description.Id} is not an embedding model.",
+                ModelKind.Reranker => $"{model.Description.Id} is not a reranking model.",
+                _ => $"{model.Description.Id} does not generate text.",
+            });
         }
 
         return model;
@@ -206,11 +209,21 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
 
     private string DefaultId(ModelKind kind)
     {
-        var configured = kind == ModelKind.Chat ? _options.DefaultChatModel : _options.DefaultEmbeddingModel;
+        var configured = kind switch
+        {
+            ModelKind.Chat => _options.DefaultChatModel,
+            ModelKind.Embedding => _options.DefaultEmbeddingModel,
+            _ => "",
+        };
         if (configured.Length > 0)
             return configured;
         if (kind == ModelKind.Embedding)
             return NGramEmbedder.Id;
+        if (kind == ModelKind.Reranker)
+        {
+            return _models.Values.Where(model => model.Description is { Kind: ModelKind.Reranker, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)?.Description.Id
+                ?? throw new EngineException(EngineError.NotSupported, "No reranking model is installed.");
+        }
 
         var installed = _loader.Unavailable is null
             ? _models.Values.Where(model => model.Description is { Kind: ModelKind.Chat, BuiltIn: false, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)

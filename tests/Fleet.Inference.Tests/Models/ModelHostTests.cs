@@ -204,7 +204,7 @@ public sealed class ModelHostTests : IAsyncDisposable
 
         public TokenList Tokenize(string text) => throw new NotSupportedException();
 
-        public TokenList Tokenize(IReadOnlyList<ChatMessage> messages) => throw new NotSupportedException();
+        public TokenList Tokenize(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Tool> tools) => throw new NotSupportedException();
 
         public ValueTask DisposeAsync()
         {

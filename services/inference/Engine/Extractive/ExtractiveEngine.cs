@@ -18,7 +18,7 @@ internal sealed class ExtractiveEngine(TimeProvider time) : ITextGenerator
 
     public TokenList Tokenize(string text) => new([], ApproximateTokens.Count(text));
 
-    public TokenList Tokenize(IReadOnlyList<ChatMessage> messages) => new([], messages.Sum(message => ApproximateTokens.Count(message.Content)));
+    public TokenList Tokenize(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Tool> tools) => new([], messages.Sum(message => ApproximateTokens.Count(message.Content)));
 
     public async IAsyncEnumerable<GenerationEvent> GenerateAsync(GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -29,7 +29,7 @@ internal sealed class ExtractiveEngine(TimeProvider time) : ITextGenerator
             var arrived = time.GetTimestamp();
 
             // Not the passages: callers have written them into the messages too, and a caller counts what it sent.
-            var promptTokens = Tokenize(request.Messages).Count + ApproximateTokens.Count(request.Prompt);
+            var promptTokens = Tokenize(request.Messages, []).Count + ApproximateTokens.Count(request.Prompt);
             yield return new GenerationStarted(promptTokens, CachedTokens: 0, Queued: TimeSpan.Zero);
 
             var answer = Remaining(AnswerComposer.Compose(request), request.ContinueFrom);

@@ -22,7 +22,7 @@ internal sealed class NGramEmbedder : ITextEmbedder
 
     public TokenList Tokenize(string text) => new([], ApproximateTokens.Count(text));
 
-    public TokenList Tokenize(IReadOnlyList<ChatMessage> messages) => new([], messages.Sum(message => ApproximateTokens.Count(message.Content)));
+    public TokenList Tokenize(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Tool> tools) => new([], messages.Sum(message => ApproximateTokens.Count(message.Content)));
 
     public Task<EmbeddingBatch> EmbedAsync(IReadOnlyList<string> texts, bool truncate, CancellationToken cancellationToken)
     {
