@@ -5,7 +5,6 @@ using Fleet.Contracts.Inference.V1;
 using Fleet.Inference.Native;
 using Fleet.Models;
 using Fleet.Testing;
-using Grpc.Core;
 
 namespace Fleet.Inference.Tests.Api;
 
