@@ -17,10 +17,14 @@ internal sealed class DraftLength
     private const double AssumedSlope = 0.35;
 
     private readonly double[] _seconds = new double[Most + 2];
+    private int _threads;
 
-    /// <summary>A step that computed nothing but this many tokens of one reply.</summary>
-    public void Measured(int tokens, TimeSpan taken)
+    /// <summary>A step that computed nothing but this many tokens of one reply. Another number of threads is another machine.</summary>
+    public void Measured(int tokens, TimeSpan taken, int threads = 1)
     {
+        if (threads != _threads)
+            Array.Clear(_seconds);
+        _threads = threads;
         if (tokens < 1 || tokens >= _seconds.Length)
             return;
 
@@ -32,9 +36,6 @@ internal sealed class DraftLength
             seconds = Math.Min(seconds, known * 3);
         known = known == 0 ? seconds : known + Learning * (seconds - known);
     }
-
-    /// <summary>Forgets what was measured, when the number of threads has changed.</summary>
-    public void Reset() => Array.Clear(_seconds);
 
     /// <summary>The best number of guesses, 0 = none.</summary>
     /// <param name="acceptance">How likely a guess is right when those before it were.</param>
