@@ -24,10 +24,9 @@ internal sealed class LlamaTextRunner : ITextRunner
     private readonly SafeLlamaModel _model;
     private readonly SafeLlamaContext _packed;
     private readonly int _threads;
-    private readonly int _width;
+    private readonly LlamaBatch _batch;
     private SafeLlamaContext? _long;
     private LlamaBatch? _longBatch;
-    private readonly LlamaBatch _batch;
 
     /// <param name="model">Belongs to the runner from here on, if this returns.</param>
     /// <param name="batchTokens">Tokens worth computing together.</param>
@@ -38,11 +37,9 @@ internal sealed class LlamaTextRunner : ITextRunner
         (_model, _threads) = (model, threads);
         _packed = Create(batchTokens, TextsTogether);
         _batch = new LlamaBatch(batchTokens);
-        Pooling = _packed.Pooling;
-        _width = Pooling == PoolingType.Rank ? model.ClassifierOutputs : model.EmbeddingWidth;
     }
 
-    public PoolingType Pooling { get; }
+    public PoolingType Pooling => _packed.Pooling;
 
     public int MaxTokens { get; }
 
@@ -67,7 +64,7 @@ internal sealed class LlamaTextRunner : ITextRunner
 
             var outputs = new float[texts.Count][];
             for (var sequence = 0; sequence < outputs.Length; sequence++)
-                outputs[sequence] = context.Pooled(sequence, _width).ToArray();
+                outputs[sequence] = context.Pooled(sequence).ToArray();
             return outputs;
         }
         finally
@@ -100,6 +97,6 @@ internal sealed class LlamaTextRunner : ITextRunner
         BatchTokens = tokens,
         Threads = _threads,
         Embeddings = true,
-        FlashAttention = tokens <= ExactUpTo ? FlashAttention.Off : FlashAttention.Auto,
+        FlashAttention = tokens <= ExactUpTo ? Native.FlashAttention.Off : Native.FlashAttention.Auto,
     });
 }
