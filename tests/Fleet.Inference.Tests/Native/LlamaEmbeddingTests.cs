@@ -7,6 +7,11 @@ namespace Fleet.Inference.Tests.Native;
 [Collection(nameof(NativeTests))]
 public sealed class LlamaEmbeddingTests(NativeFixture native)
 {
+    // The encoder's GELU is a table over half-precision inputs in llama.cpp: a difference of 1e-7 before it can be one of 1e-4 after it.
+    // Nothing else of the sort is in the way: the decoder, which has no GELU, keeps to 1e-6.
+    private const double EncoderTolerance = 5e-5;
+    private const double DecoderTolerance = 1e-6;
+
     private static readonly string[] Texts =
     [
         "hello world", "the cat run", "my name is dog", "moon and sun", "a", "running to the tree!", "Unknown Ωmega 안녕", "hello hello hello", "tree", "the the the",
@@ -14,9 +19,9 @@ public sealed class LlamaEmbeddingTests(NativeFixture native)
     ];
 
     [Theory]
-    [InlineData("tiny-bert")]
-    [InlineData("tiny-decoder-embedding")]
-    public async Task Embed_ManyTexts_EqualsOneByOneAndHasLengthOne(string model)
+    [InlineData("tiny-bert", EncoderTolerance)]
+    [InlineData("tiny-decoder-embedding", DecoderTolerance)]
+    public async Task Embed_ManyTexts_EqualsOneByOneAndHasLengthOne(string model, double tolerance)
     {
         await using var embedder = native.Embedder(model, options => options.BatchTokens = 512);
 
@@ -25,8 +30,8 @@ public sealed class LlamaEmbeddingTests(NativeFixture native)
         for (var i = 0; i < Texts.Length; i++)
         {
             var alone = (await EmbedAsync(embedder, Texts[i]))[0];
-            AssertClose(alone, together[i], 1e-6);
-            AssertClose(alone, together[i + Texts.Length], 1e-6);
+            AssertClose(alone, together[i], tolerance);
+            AssertClose(alone, together[i + Texts.Length], tolerance);
             Assert.Equal(1, together[i].Sum(value => (double)value * value), 5);
         }
 
@@ -123,8 +128,8 @@ public sealed class LlamaEmbeddingTests(NativeFixture native)
 
         for (var i = 0; i < results.Length; i++)
         {
-            AssertClose(expected[i % Texts.Length], results[i].Embeddings[0].Values, 1e-6);
-            AssertClose(expected[(i + 1) % Texts.Length], results[i].Embeddings[1].Values, 1e-6);
+            AssertClose(expected[i % Texts.Length], results[i].Embeddings[0].Values, EncoderTolerance);
+            AssertClose(expected[(i + 1) % Texts.Length], results[i].Embeddings[1].Values, EncoderTolerance);
         }
 
         Assert.Equal((0, 0), (embedder.Activity.Running, embedder.Activity.Queued));
@@ -164,7 +169,7 @@ public sealed class LlamaEmbeddingTests(NativeFixture native)
         var together = await EmbedAsync(embedder, Texts);
 
         for (var i = 0; i < Texts.Length; i++)
-            AssertClose((await EmbedAsync(embedder, Texts[i]))[0], together[i], 1e-6);
+            AssertClose((await EmbedAsync(embedder, Texts[i]))[0], together[i], EncoderTolerance);
     }
 
     private static async Task<IReadOnlyList<float[]>> EmbedAsync(LlamaEmbedder embedder, params string[] texts) =>

@@ -59,7 +59,8 @@ public sealed class LlamaRerankTests(NativeFixture native)
         var results = await Task.WhenAll(Enumerable.Range(0, 20).Select(i =>
             reranker.RerankAsync(Query, Documents, truncate: false, new Requester("", $"{i}", Lane.Interactive), CancellationToken.None)));
 
-        Assert.All(results, result => Assert.All(alone.Zip(result.Scores), pair => Assert.Equal(pair.First, pair.Second, 1e-6)));
+        // As for embeddings: GELU from a half-precision table.
+        Assert.All(results, result => Assert.All(alone.Zip(result.Scores), pair => Assert.Equal(pair.First, pair.Second, 5e-5)));
     }
 
     [Fact]
