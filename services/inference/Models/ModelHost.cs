@@ -19,6 +19,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     private readonly Dictionary<string, HostedModel> _models = new(StringComparer.Ordinal);
     private readonly ModelCatalogue _catalogue;
     private readonly IModelLoader _loader;
+    private readonly ModelRouting _routing;
     private readonly ModelEvents _events;
     private readonly ModelsOptions _options;
     private readonly TimeProvider _time;
@@ -26,9 +27,9 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private bool _disposed;
 
-    public ModelHost(ModelCatalogue catalogue, IModelLoader loader, ModelEvents events, IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger)
+    public ModelHost(ModelCatalogue catalogue, IModelLoader loader, ModelRouting routing, ModelEvents events, IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger)
     {
-        (_catalogue, _loader, _events, _options, _time, _logger) = (catalogue, loader, events, options.Value, time, logger);
+        (_catalogue, _loader, _routing, _events, _options, _time, _logger) = (catalogue, loader, routing, events, options.Value, time, logger);
         _catalogue.Changed += FollowCatalogue;
         FollowCatalogue();
     }
@@ -37,15 +38,16 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     {
         lock (_lock)
         {
-            var chat = DefaultId(ModelKind.Chat);
-            var embedding = DefaultId(ModelKind.Embedding);
+            var chat = _routing.Default(ModelKind.Chat);
+            var embedding = _routing.Default(ModelKind.Embedding);
+            var reranker = _routing.Default(ModelKind.Reranker);
             return [.. _models.Values
                 .OrderBy(model => model.Description.BuiltIn).ThenBy(model => model.Description.Id, StringComparer.Ordinal)
-                .Select(model => Snapshot(model, model.Description.Id == chat || model.Description.Id == embedding))];
+                .Select(model => Snapshot(model, model.Description.Id == chat || model.Description.Id == embedding || model.Description.Id == reranker))];
         }
     }
 
-    /// <summary>Leases a model for one request, loading it first if need be. An empty id means the default of the kind the engine type implies.</summary>
+    /// <summary>Leases a model for one request, loading it first if need be. A role or an empty id stands for the first model of its chain (<see cref="ModelRouting"/>); nothing is fallen back to here.</summary>
     public async Task<ModelLease<TEngine>> AcquireAsync<TEngine>(string id, CancellationToken cancellationToken)
         where TEngine : class, IModelEngine
     {
@@ -188,7 +190,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
         where TEngine : class, IModelEngine
     {
         var kind = typeof(TEngine) == typeof(ITextEmbedder) ? ModelKind.Embedding : typeof(TEngine) == typeof(ITextReranker) ? ModelKind.Reranker : ModelKind.Chat;
-        var model = Require(id.Length > 0 ? id : DefaultId(kind));
+        var model = Require(_routing.Resolve(id, kind)[0]);
 
         // Token counts are every model's business; the rest is not.
         if (typeof(TEngine) != typeof(IModelEngine) && model.Description.Kind != kind)
@@ -206,30 +208,6 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
 
     private HostedModel Require(string id) =>
         _models.GetValueOrDefault(id) ?? throw new EngineException(EngineError.ModelNotFound, $"There is no model {id}.");
-
-    private string DefaultId(ModelKind kind)
-    {
-        var configured = kind switch
-        {
-            ModelKind.Chat => _options.DefaultChatModel,
-            ModelKind.Embedding => _options.DefaultEmbeddingModel,
-            _ => "",
-        };
-        if (configured.Length > 0)
-            return configured;
-        if (kind == ModelKind.Embedding)
-            return NGramEmbedder.Id;
-        if (kind == ModelKind.Reranker)
-        {
-            return _models.Values.Where(model => model.Description is { Kind: ModelKind.Reranker, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)?.Description.Id
-                ?? throw new EngineException(EngineError.NotSupported, "No reranking model is installed.");
-        }
-
-        var installed = _loader.Unavailable is null
-            ? _models.Values.Where(model => model.Description is { Kind: ModelKind.Chat, BuiltIn: false, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)
-            : null;
-        return installed?.Description.Id ?? ExtractiveEngine.Id;
-    }
 
     private Task StartLoading(HostedModel model)
     {

@@ -18,7 +18,11 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
         TrainedContext = LlamaNative.llama_model_n_ctx_train(this);
         EmbeddingWidth = LlamaNative.llama_model_n_embd_out(this);
         BeginOfSequence = LlamaNative.llama_vocab_get_add_bos(_vocabulary) ? LlamaNative.llama_vocab_bos(_vocabulary) : null;
+        HasRecurrentState = LlamaNative.llama_model_is_recurrent(this) || LlamaNative.llama_model_is_hybrid(this);
     }
+
+    /// <summary>Keeps a running state per sequence instead of, or beside, cells: its past can be neither shared in part nor cut.</summary>
+    public bool HasRecurrentState { get; }
 
     public int VocabularySize { get; }
 
@@ -69,18 +73,18 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
         }
     }
 
-    /// <summary>The token's bytes, perhaps part of a character; empty for control tokens.</summary>
-    public byte[] Piece(int token)
+    /// <summary>The token's bytes, perhaps part of a character; empty for control tokens unless <paramref name="special"/>.</summary>
+    public byte[] Piece(int token, bool special = false)
     {
         const int Enough = 256;
         var buffer = stackalloc byte[Enough];
-        var length = LlamaNative.llama_token_to_piece(_vocabulary, token, buffer, Enough, 0, special: false);
+        var length = LlamaNative.llama_token_to_piece(_vocabulary, token, buffer, Enough, 0, special);
         if (length >= 0)
             return new Span<byte>(buffer, length).ToArray();
 
         var large = new byte[-length];
         fixed (byte* bytes = large)
-            length = LlamaNative.llama_token_to_piece(_vocabulary, token, bytes, large.Length, 0, special: false);
+            length = LlamaNative.llama_token_to_piece(_vocabulary, token, bytes, large.Length, 0, special);
         return large[..Math.Max(0, length)];
     }
 
