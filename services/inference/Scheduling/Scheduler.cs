@@ -121,7 +121,7 @@ internal sealed class Scheduler
             var donor = FindDonor(next, out var promised);
             if (donor is null && !Fits(next, MatchOf(next)))
                 break;
-            if (_running.Count >= _options.MaxRunning && !TryMakePlaceFor(next, donor))
+            if (_running.Count >= _options.MaxRunning && !TryMakePlaceFor(next, donor, admitted))
                 break;
 
             Queue.Take(next);
@@ -357,12 +357,13 @@ internal sealed class Scheduler
     }
 
     /// <summary>Interactive work whose turn it is does not wait for batch work to end.</summary>
-    private bool TryMakePlaceFor(Sequence next, Sequence? donor)
+    private bool TryMakePlaceFor(Sequence next, Sequence? donor, List<Sequence>? justAdmitted)
     {
         if (next.Lane != Lane.Interactive)
             return false;
         var victim = _running
-            .Where(sequence => sequence is { EffectiveLane: Lane.Batch, Preemptions: < MaxPreemptions, SequenceId: >= 0 } && sequence != donor)
+            .Where(sequence => sequence is { EffectiveLane: Lane.Batch, Preemptions: < MaxPreemptions, SequenceId: >= 0 }
+                && sequence != donor && justAdmitted?.Contains(sequence) != true)
             .MaxBy(sequence => sequence.Admission);
         if (victim is null)
             return false;
