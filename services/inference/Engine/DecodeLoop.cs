@@ -12,7 +12,7 @@ namespace Fleet.Inference.Engine;
 /// The thread that owns a runner. It repeats: drop what is dead, admit, plan, decode, sample, deliver. Others add requests, cancel them and
 /// read figures; they never touch the runner. A reply's failure ends that reply; a step's failure ends those that cannot be computed alone.
 /// </summary>
-internal sealed partial class DecodeLoop
+internal sealed partial class DecodeLoop : IAsyncDisposable
 {
     // Until so many steps were measured the estimate is a guess, and a guess must not cost a thread.
     private const int StepsToKnow = 8;
@@ -120,7 +120,7 @@ internal sealed partial class DecodeLoop
     }
 
     /// <summary>Ends everything and gives the runner's memory back.</summary>
-    public async Task StopAsync()
+    public async ValueTask DisposeAsync()
     {
         if (Interlocked.Increment(ref _stopCalls) == 1)
         {
@@ -327,7 +327,7 @@ internal sealed partial class DecodeLoop
                     break;
                 }
 
-                _scheduler.Append(sequence, token);
+                sequence.Append(token);
                 reason = reply.Take(token);
                 if (reason is not null || row == share.Drafts || sequence.Draft[row] != token)
                     break;

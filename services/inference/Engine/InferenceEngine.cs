@@ -69,7 +69,7 @@ internal sealed class InferenceEngine : ITextGenerator
     public async ValueTask DisposeAsync()
     {
         _observed?.Dispose();
-        await _loop.StopAsync();
+        await _loop.DisposeAsync();
     }
 
     private Reply Enqueue(GenerationRequest request)
