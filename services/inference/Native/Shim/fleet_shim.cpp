@@ -18,6 +18,9 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #ifndef FLEET_LLAMA_RELEASE
 #error "FLEET_LLAMA_RELEASE names the llama.cpp release whose headers these are"
@@ -80,6 +83,7 @@ common_chat_templates_inputs inputs_of(const json & request) {
     inputs.parallel_tool_calls    = request.value("parallel_tool_calls", false);
     inputs.json_schema            = request.value("json_schema", "");
     inputs.enable_thinking        = request.value("enable_thinking", true);
+    inputs.force_pure_content     = request.value("prompt_only", false);
     inputs.reasoning_format       = COMMON_REASONING_FORMAT_DEEPSEEK;
     inputs.continue_final_message = continuation_of(request.value("continue", ""));
     inputs.add_generation_prompt  = inputs.continue_final_message == COMMON_CHAT_CONTINUATION_NONE;
@@ -113,6 +117,24 @@ json triggers_of(const common_chat_params & params) {
             case COMMON_GRAMMAR_TRIGGER_TYPE_PATTERN_FULL: kind = "pattern_full"; break;
         }
         result.push_back({ { "kind", kind }, { "value", trigger.value }, { "token", static_cast<int64_t>(trigger.token) } });
+    }
+    return result;
+}
+
+// Where free text can end: what a reply's reader looks for inside it.
+json delimiters_of(const common_peg_arena & arena) {
+    json result = json::array();
+    for (size_t i = 0; i < arena.size(); i++) {
+        const auto & parser = arena.get(i);
+        if (const auto * until = std::get_if<common_peg_until_parser>(&parser)) {
+            for (const auto & text : until->delimiters) {
+                result.push_back(text);
+            }
+        } else if (const auto * any = std::get_if<common_peg_ac_parser>(&parser)) {
+            for (const auto & text : any->delimiters) {
+                result.push_back(text);
+            }
+        }
     }
     return result;
 }
@@ -181,15 +203,22 @@ FLEET_API int32_t fleet_shim_templates_describe(const void * templates, char ** 
         for (const auto & [name, value] : common_chat_templates_get_caps(opened)) {
             capabilities[name] = value;
         }
+        bool thinking = false;
+        try {
+            thinking = common_chat_templates_support_enable_thinking(opened);
+        } catch (const std::exception &) {
+            // The template wants more than one user message to be tried on: then it is asked per request.
+        }
         return json::object({
             { "capabilities", capabilities },
-            { "thinking", common_chat_templates_support_enable_thinking(opened) },
+            { "thinking", thinking },
             { "source", common_chat_templates_source(opened) },
         }).dump_safe();
     });
 }
 
-// A request (JSON) to a prompt and what goes with it (JSON). With reader not null, *reader is what reads the reply.
+// A request (JSON) to a prompt and what goes with it (JSON). prompt_only skips what is costly about the rest, and with it the changes that
+// some families' handlers make to the prompt. With reader not null, *reader is what reads the reply.
 FLEET_API int32_t fleet_shim_templates_apply(
     const void * templates, const char * request, int64_t request_length, void ** reader, char ** text, int64_t * length) {
     if (reader != nullptr) {
@@ -198,6 +227,10 @@ FLEET_API int32_t fleet_shim_templates_apply(
     return guarded(text, length, [&] {
         const auto inputs = inputs_of(json::parse(text_of(request, request_length)));
         const auto params = common_chat_templates_apply(static_cast<const common_chat_templates *>(templates), inputs);
+        common_peg_arena arena;
+        if (!params.parser.empty()) {
+            arena.load(params.parser);
+        }
         const auto result = json::object({
             { "prompt", params.prompt },
             { "generation_prompt", params.generation_prompt },
@@ -208,6 +241,7 @@ FLEET_API int32_t fleet_shim_templates_apply(
             { "stops", strings(params.additional_stops) },
             { "format", common_chat_format_name(params.format) },
             { "thinking", params.supports_thinking },
+            { "delimiters", delimiters_of(arena) },
         }).dump_safe();
 
         if (reader != nullptr) {
@@ -215,9 +249,7 @@ FLEET_API int32_t fleet_shim_templates_apply(
             made->reasoning_format = inputs.reasoning_format;
             made->is_continuation  = inputs.continue_final_message != COMMON_CHAT_CONTINUATION_NONE;
             made->parse_tool_calls = inputs.tool_choice != COMMON_CHAT_TOOL_CHOICE_NONE;
-            if (!params.parser.empty()) {
-                made->parser.load(params.parser);
-            }
+            made->parser           = std::move(arena);
             *reader = made.release();
         }
         return result;
