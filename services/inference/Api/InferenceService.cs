@@ -28,7 +28,7 @@ internal sealed class InferenceService(ModelHost models, NativeLibraries native,
             var texts = RequestReader.Read(request);
             using var lease = await models.AcquireAsync<ITextEmbedder>(request.Model, cancellationToken);
             var started = time.GetTimestamp();
-            var batch = await lease.Engine.EmbedAsync(texts, request.Truncate, cancellationToken);
+            var batch = await lease.Engine.EmbedAsync(texts, request.Truncate, RequestReader.Read(request.Caller), cancellationToken);
             lease.Statistics.Completed(batch.PromptTokens, 0);
             metrics.Embedded(lease.Model.Id, batch.PromptTokens, time.GetElapsedTime(started));
 
@@ -55,7 +55,7 @@ internal sealed class InferenceService(ModelHost models, NativeLibraries native,
             var documents = RequestReader.Read(request);
             using var lease = await models.AcquireAsync<ITextReranker>(request.Model, cancellationToken);
             var started = time.GetTimestamp();
-            var batch = await lease.Engine.RerankAsync(request.Query, documents, request.Truncate, cancellationToken);
+            var batch = await lease.Engine.RerankAsync(request.Query, documents, request.Truncate, RequestReader.Read(request.Caller), cancellationToken);
             lease.Statistics.Completed(batch.PromptTokens, 0);
             metrics.Embedded(lease.Model.Id, batch.PromptTokens, time.GetElapsedTime(started));
 

@@ -1,4 +1,4 @@
-using Fleet.Inference.Engine;
+using Fleet.Inference.Native;
 
 namespace Fleet.Inference.Models;
 
@@ -20,10 +20,10 @@ internal sealed class ModelOptions
     public int? BatchTokens { get; set; }
 
     /// <summary>How keys are stored in the cache. A quantised type must divide the width of a head (blocks of 32).</summary>
-    public CacheType? KeyType { get; set; }
+    public KvType? KeyType { get; set; }
 
     /// <summary>How values are stored in the cache. A quantised type needs flash attention.</summary>
-    public CacheType? ValueType { get; set; }
+    public KvType? ValueType { get; set; }
 
     public FlashAttention? FlashAttention { get; set; }
 
@@ -74,7 +74,7 @@ internal sealed class ModelOptions
             yield return (nameof(Threads), threads);
         if (BatchTokens <= MaxSequences)
             yield return (nameof(BatchTokens), $"is {BatchTokens}; it must be larger than MaxSequences, which is {MaxSequences}.");
-        if (ValueType?.IsQuantised() == true && FlashAttention == Engine.FlashAttention.Off)
+        if (ValueType is not (null or KvType.F16) && FlashAttention == Native.FlashAttention.Off)
             yield return (nameof(ValueType), $"is {ValueType}; values are only quantised with flash attention, which is off.");
         if (Roles.Any(string.IsNullOrWhiteSpace))
             yield return (nameof(Roles), "names a role without a name.");

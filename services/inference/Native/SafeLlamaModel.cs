@@ -73,18 +73,18 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
         }
     }
 
-    /// <summary>The token's bytes, perhaps part of a character; empty for control tokens.</summary>
-    public byte[] Piece(int token)
+    /// <summary>The token's bytes, perhaps part of a character; empty for control tokens unless <paramref name="special"/>.</summary>
+    public byte[] Piece(int token, bool special = false)
     {
         const int Enough = 256;
         var buffer = stackalloc byte[Enough];
-        var length = LlamaNative.llama_token_to_piece(_vocabulary, token, buffer, Enough, 0, special: false);
+        var length = LlamaNative.llama_token_to_piece(_vocabulary, token, buffer, Enough, 0, special);
         if (length >= 0)
             return new Span<byte>(buffer, length).ToArray();
 
         var large = new byte[-length];
         fixed (byte* bytes = large)
-            length = LlamaNative.llama_token_to_piece(_vocabulary, token, bytes, large.Length, 0, special: false);
+            length = LlamaNative.llama_token_to_piece(_vocabulary, token, bytes, large.Length, 0, special);
         return large[..Math.Max(0, length)];
     }
 
