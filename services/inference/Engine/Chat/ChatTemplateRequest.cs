@@ -52,7 +52,7 @@ internal static class ChatTemplateRequest
     private static bool Thinks(GenerationRequest request) =>
         request.Reasoning.Effort != "none" && (request.Reasoning.Enabled ?? request.ResponseFormat.Kind != ResponseFormatKind.Grammar);
 
-    private static JsonNode Message(ChatMessage message, UserTextForm form)
+    private static JsonObject Message(ChatMessage message, UserTextForm form)
     {
         var written = new JsonObject { ["role"] = RoleName(message.Role), ["content"] = form.Text(message.Content) };
         if (message.Reasoning.Length > 0)
@@ -66,7 +66,7 @@ internal static class ChatTemplateRequest
         return written;
     }
 
-    private static JsonNode Call(ToolCall call, UserTextForm form)
+    private static JsonObject Call(ToolCall call, UserTextForm form)
     {
         var written = new JsonObject
         {
@@ -85,7 +85,7 @@ internal static class ChatTemplateRequest
     // Some templates check what an id looks like.
     private static string Id(string id, UserTextForm form) => id.All(char.IsAsciiLetterOrDigit) ? id : form.Text(id);
 
-    private static JsonNode Describe(Tool tool, UserTextForm form) => new JsonObject
+    private static JsonObject Describe(Tool tool, UserTextForm form) => new()
     {
         ["type"] = "function",
         ["function"] = new JsonObject

@@ -10,13 +10,16 @@ namespace Fleet.Inference.Engine.Chat;
 /// parser for what comes back.
 /// </summary>
 /// <param name="schemaToGrammar">JSON Schema to GBNF, for prompts without a template.</param>
-internal sealed class JinjaPromptFormat(IPromptVocabulary vocabulary, IChatTemplates templates, Func<string, string> schemaToGrammar) : IPromptFormat, IDisposable
+internal sealed partial class JinjaPromptFormat(IPromptVocabulary vocabulary, IChatTemplates templates, Func<string, string> schemaToGrammar) : IPromptFormat, IDisposable
 {
     // What the template's own variables are called: a caller's argument must not replace the conversation.
     private static readonly string[] Reserved = ["messages", "tools", "bos_token", "eos_token", "add_generation_prompt"];
 
     // Deeper JSON would recurse as deep in native code; .NET's own limit is the same.
     private static readonly JsonDocumentOptions Depth = new() { MaxDepth = 64 };
+
+    // A name that is there twice would mean different things to different readers.
+    private static readonly JsonDocumentOptions Strict = new() { MaxDepth = 64, AllowDuplicateProperties = false };
 
     private readonly UserTextForm _marked = new(text => UserTextMarks.Mark(text, vocabulary.ControlTexts));
     private readonly UserTextForm _broken = new(vocabulary.ControlTexts.Break);
@@ -116,7 +119,7 @@ internal sealed class JinjaPromptFormat(IPromptVocabulary vocabulary, IChatTempl
                     tokens.Add(token);
                     break;
                 case GrammarTriggerKind.Word:
-                    patterns.Add(Regex.Escape(trigger.Value).Replace("]", "\\]", StringComparison.Ordinal).Replace("}", "\\}", StringComparison.Ordinal));
+                    patterns.Add(Special().Replace(trigger.Value, "\\$0"));
                     break;
                 case GrammarTriggerKind.PatternFull:
                     patterns.Add($"^{trigger.Value.TrimStart('^').TrimEnd('$')}$");
@@ -138,6 +141,10 @@ internal sealed class JinjaPromptFormat(IPromptVocabulary vocabulary, IChatTempl
         };
     }
 
+    // The characters with a meaning in every dialect of regular expressions.
+    [GeneratedRegex(@"[.^$|()*+?\[\]{}\\]")]
+    private static partial Regex Special();
+
     private void Check(GenerationRequest request)
     {
         if (request.Tools.Count > 0 && request.ToolChoice.Mode != ToolChoiceMode.None)
@@ -156,14 +163,14 @@ internal sealed class JinjaPromptFormat(IPromptVocabulary vocabulary, IChatTempl
         {
             CheckName(call.Name);
             if (call.Arguments.Length > 0)
-                CheckJson(call.Arguments, $"The arguments of an earlier call of {call.Name}");
+                CheckJson(call.Arguments, $"The arguments of an earlier call of {call.Name}", Depth);
         }
 
         foreach (var (name, value) in request.TemplateArguments)
         {
             if (Reserved.Contains(name))
                 throw new EngineException(EngineError.InvalidRequest, $"The template argument {name} is the template's own.");
-            CheckJson(value, $"The template argument {name}");
+            CheckJson(value, $"The template argument {name}", Depth);
         }
     }
 
@@ -172,7 +179,7 @@ internal sealed class JinjaPromptFormat(IPromptVocabulary vocabulary, IChatTempl
         CheckName(tool.Name);
         if (tool.Parameters.Length == 0)
             return;
-        if (CheckJson(tool.Parameters, $"The parameters of {tool.Name}") != JsonValueKind.Object)
+        if (CheckJson(tool.Parameters, $"The parameters of {tool.Name}", Strict) != JsonValueKind.Object)
             throw new EngineException(EngineError.InvalidRequest, $"The parameters of {tool.Name} are not a JSON object.");
         RawPrompt.Compile(tool.Parameters, $"The parameters of {tool.Name}", schemaToGrammar);
     }
@@ -184,16 +191,16 @@ internal sealed class JinjaPromptFormat(IPromptVocabulary vocabulary, IChatTempl
             throw new EngineException(EngineError.InvalidRequest, "A tool's name has 1 to 256 letters, digits, or any of _ - . : /");
     }
 
-    private static JsonValueKind CheckJson(string json, string what)
+    private static JsonValueKind CheckJson(string json, string what, JsonDocumentOptions options)
     {
         try
         {
-            using var document = JsonDocument.Parse(json, Depth);
+            using var document = JsonDocument.Parse(json, options);
             return document.RootElement.ValueKind;
         }
         catch (JsonException exception)
         {
-            throw new EngineException(EngineError.InvalidRequest, $"{what} are not valid JSON of at most {Depth.MaxDepth} levels: {exception.Message}", exception);
+            throw new EngineException(EngineError.InvalidRequest, $"{what} are not valid JSON of at most {options.MaxDepth} levels: {exception.Message}", exception);
         }
     }
 }

@@ -20,6 +20,4 @@ internal interface IPromptVocabulary
 
     /// <summary>The text's token when it is exactly one; null otherwise.</summary>
     int? SingleToken(string text);
-
-    bool IsControl(int token);
 }

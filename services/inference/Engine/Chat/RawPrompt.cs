@@ -25,7 +25,7 @@ internal static class RawPrompt
     public static GrammarSpec? Grammar(ResponseFormat format, Func<string, string>? schemaToGrammar) => format.Kind switch
     {
         ResponseFormatKind.Grammar => new GrammarSpec { Gbnf = format.Definition },
-        ResponseFormatKind.JsonObject => new GrammarSpec { Gbnf = JsonObjectGrammar.Gbnf },
+        ResponseFormatKind.JsonObject => new GrammarSpec { Gbnf = JsonGrammar.AnyObject },
         ResponseFormatKind.JsonSchema when schemaToGrammar is not null =>
             new GrammarSpec { Gbnf = Compile(SchemaOf(format.Definition), "The response's schema", schemaToGrammar) },
         ResponseFormatKind.JsonSchema => throw NotWithoutShim("JSON Schema"),

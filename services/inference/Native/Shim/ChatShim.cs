@@ -61,23 +61,32 @@ internal sealed partial class ChatShim
                 return null;
             try
             {
-                _library = NativeLibrary.Load(file);
-                var release = Marshal.PtrToStringUTF8((nint)ShimNative.fleet_shim_release()) ?? "";
-                if (release != NativeLibraries.PinnedVersion || ShimNative.fleet_shim_interface() != Interface)
+                var library = NativeLibrary.Load(file);
+                if (WhyNot(library) is { } reason)
                 {
-                    _library = 0;
-                    return $"{file} was compiled for llama.cpp {release}, not {NativeLibraries.PinnedVersion}; remove it and run ./fleet up.";
+                    NativeLibrary.Free(library);
+                    return $"{file} {reason}; remove it and run ./fleet up.";
                 }
 
+                _library = library;
                 ShimNative.fleet_shim_silence();
                 return null;
             }
             catch (Exception exception) when (exception is DllNotFoundException or EntryPointNotFoundException or BadImageFormatException)
             {
-                _library = 0;
                 return $"{file} cannot be used: {exception.Message}";
             }
         }
+    }
+
+    // Asked of the file itself, before any function of it is bound for good.
+    private static unsafe string? WhyNot(nint library)
+    {
+        var release = (delegate* unmanaged[Cdecl]<byte*>)NativeLibrary.GetExport(library, nameof(ShimNative.fleet_shim_release));
+        var number = (delegate* unmanaged[Cdecl]<int>)NativeLibrary.GetExport(library, nameof(ShimNative.fleet_shim_interface));
+        if (Marshal.PtrToStringUTF8((nint)release()) is var compiledFor && compiledFor != NativeLibraries.PinnedVersion)
+            return $"was compiled for llama.cpp {compiledFor}, not {NativeLibraries.PinnedVersion}";
+        return number() is var found && found != Interface ? $"has interface {found}, not {Interface}" : null;
     }
 
     private static string SourceHash()

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text;
 using Fleet.Inference.Engine.Chat;
 using Microsoft.Win32.SafeHandles;

@@ -8,6 +8,7 @@ internal static unsafe partial class ShimNative
     /// <summary>Resolved by <see cref="ChatShim"/>.</summary>
     public const string Library = "fleet-shim";
 
+    // Bound for completeness only: ChatShim asks both by hand before it lets this class be resolved.
     [LibraryImport(Library)]
     public static partial byte* fleet_shim_release();
 
