@@ -125,13 +125,13 @@ internal sealed record MemoryEstimate
         var output = context.Embeddings ? 0 : tokens * model.Vocabulary;
         var feedForward = 3 * tokens * model.FeedForward;
         var cached = model.Layers.Count == 0 ? 0 : model.Layers.Max(layer => layer.KeyWidth + layer.ValueWidth);
-        var attention = tokens * (2L * model.QueryWidth + cached) + (context.FlashAttention ? 0 : 2 * tokens * model.Heads * Visible(context, cells));
+        var attention = tokens * (2L * model.QueryWidth + cached) + (context.FlashAttention ? 0 : tokens * model.Heads * Visible(context, cells));
         return residual * sizeof(float) + Math.Max(output * sizeof(float), Math.Max(feedForward, attention) * sizeof(float) + MaskBytes(context, cells));
     }
 
-    // Which cells each token may see; flash attention wants it a second time, at half precision.
+    // Which cells each token may see; flash attention reads it at half precision.
     private static long MaskBytes(ContextShape context, long cells) =>
-        StepTokens(context) * Visible(context, cells) * (context.FlashAttention ? sizeof(float) + 2 : sizeof(float));
+        StepTokens(context) * Visible(context, cells) * (context.FlashAttention ? 2 : sizeof(float));
 
     private static long Visible(ContextShape context, long cells) => context.Layout == KvLayout.Unified ? cells : cells / context.Sequences;
 

@@ -37,6 +37,9 @@ internal sealed record ModelDescription
 
     public string? ChatTemplate { get; init; }
 
+    /// <summary>What decides its memory; null for engines without a file and files that cannot be read.</summary>
+    public ModelShape? Shape { get; init; }
+
     public DateTimeOffset Created { get; init; }
 
     /// <summary>Why the file cannot be used; null when it looks sound.</summary>
@@ -85,6 +88,7 @@ internal sealed record ModelDescription
                 Dimensions = kind == ModelKind.Embedding ? (int)Math.Clamp(header.OfArchitecture("embedding_length") ?? 0, 0, int.MaxValue) : 0,
                 Parameters = header.Parameters,
                 ChatTemplate = header.Text("tokenizer.chat_template"),
+                Shape = ModelShape.Of(header),
             };
         }
         catch (GgufException exception)

@@ -6,6 +6,8 @@ namespace Fleet.Inference.Models;
 /// <summary>One model's options after the defaults: what was asked for, before it is fitted into memory.</summary>
 internal sealed record ModelSettings
 {
+    private static readonly KvLayout DefaultLayout = new LlamaContextSettings { TokensPerSequence = 1, Sequences = 1, BatchTokens = 1, Threads = 1 }.Layout;
+
     public required EngineOptions Engine { get; init; }
 
     /// <summary>0 = as many as the sequences need.</summary>
@@ -17,7 +19,7 @@ internal sealed record ModelSettings
 
     public FlashAttention FlashAttention { get; init; } = FlashAttention.Auto;
 
-    public KvLayout Layout { get; init; } = KvLayout.Unified;
+    public KvLayout Layout { get; init; } = DefaultLayout;
 
     /// <summary>-1 = as many as fit.</summary>
     public int GpuLayers => Engine.GpuLayers;
@@ -38,7 +40,7 @@ internal sealed record ModelSettings
             KeyType = model.KeyType ?? KvType.F16,
             ValueType = model.ValueType ?? KvType.F16,
             FlashAttention = model.FlashAttention ?? FlashAttention.Auto,
-            Layout = model.KvLayout ?? KvLayout.Unified,
+            Layout = model.KvLayout ?? DefaultLayout,
         };
     }
 }
