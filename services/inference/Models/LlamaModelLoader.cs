@@ -7,22 +7,21 @@ namespace Fleet.Inference.Models;
 internal sealed class LlamaModelLoader(
     NativeLibraries native, TimeProvider time, ILoggerFactory loggers) : IModelLoader
 {
-    // Longer texts gain nothing from being embedded whole, and attention over them costs quadratic memory.
-    private const int MaxEmbeddingTokens = 8192;
-
     public string? Unavailable => native.Unavailable;
 
     public IModelEngine Load(ModelDescription model, ModelPlan plan, IProgress<float> progress, CancellationToken cancellationToken)
     {
-        if (model.Kind == ModelKind.Reranker)
-            throw new EngineException(EngineError.NotSupported, "Reranking models are not supported yet.");
-
         var header = GgufReader.Read(model.Path!, full: true);
         GgufValidator.Validate(header);
         var loaded = LoadWeights(model.Path!, plan.GpuLayers, progress, cancellationToken);
         try
         {
-            return model.Kind == ModelKind.Embedding ? Embedder(model, plan, loaded) : Generator(model, plan, loaded);
+            return model.Kind switch
+            {
+                ModelKind.Embedding => Embedder(model, plan, loaded),
+                ModelKind.Reranker => Reranker(model, plan, header, loaded),
+                _ => Generator(model, plan, loaded),
+            };
         }
         catch (LlamaException exception)
         {
@@ -67,16 +66,23 @@ internal sealed class LlamaModelLoader(
         return new InferenceEngine(model.Id, runner, options, time, loggers.CreateLogger<InferenceEngine>());
     }
 
-    private static LlamaEmbedder Embedder(ModelDescription model, ModelPlan plan, SafeLlamaModel loaded)
+    private LlamaEmbedder Embedder(ModelDescription model, ModelPlan plan, SafeLlamaModel loaded) => Texts(plan, loaded, runner =>
+        new LlamaEmbedder(loaded, model.Id, runner, plan.Settings.Engine.MaxQueuedRequests, time, loggers.CreateLogger<LlamaEmbedder>()));
+
+    private LlamaReranker Reranker(ModelDescription model, ModelPlan plan, GgufHeader header, SafeLlamaModel loaded) => Texts(plan, loaded, runner =>
+        new LlamaReranker(loaded, model, header, runner, plan.Settings.Engine.MaxQueuedRequests, time, loggers.CreateLogger<LlamaReranker>()));
+
+    private static TEngine Texts<TEngine>(ModelPlan plan, SafeLlamaModel loaded, Func<LlamaTextRunner, TEngine> create)
     {
-        var context = Math.Min(loaded.TrainedContext, MaxEmbeddingTokens);
-        return new LlamaEmbedder(loaded, new LlamaContextSettings
+        var runner = new LlamaTextRunner(loaded, plan.Settings.Engine.BatchTokens, plan.Settings.Engine.EffectiveThreads);
+        try
         {
-            TokensPerSequence = context,
-            Sequences = LlamaEmbedder.TextsPerBatch,
-            BatchTokens = context,
-            Threads = plan.Settings.Engine.EffectiveThreads,
-            Embeddings = true,
-        }, space: $"{model.Id}:{loaded.EmbeddingWidth}", plan.Settings.Engine.MaxQueuedRequests);
+            return create(runner);
+        }
+        catch
+        {
+            runner.Dispose();
+            throw;
+        }
     }
 }

@@ -25,6 +25,9 @@ internal sealed record ModelDescription
 
     public string Architecture { get; init; } = "";
 
+    /// <summary>Reads a text at once and keeps nothing of it.</summary>
+    public bool IsEncoder => Encoders.Contains(Architecture);
+
     /// <summary>0 = unlimited.</summary>
     public int ContextTokens { get; init; }
 

@@ -40,6 +40,9 @@ internal sealed class ModelMemory(MachineMemory machine, IOptions<ModelsOptions>
         if (shape is null or { Known: false })
             return Unknown(model, settings);
 
+        if (model.IsEncoder)
+            shape = shape with { Layers = [.. shape.Layers.Select(layer => new LayerShape(layer.WeightBytes, 0, 0))] };
+
         var state = machine.Read();
         var context = model.Kind == ModelKind.Chat ? Wanted(shape, settings) : Embedding(shape, settings);
         var gpuLayers = GpuLayers(shape, context, settings, state, inMemory);

@@ -2,18 +2,13 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Fleet.Inference.Models;
 using Fleet.Inference.Native;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 
 namespace Fleet.Inference.Tests.Native;
 
 /// <summary>The estimate against what llama.cpp says it has allocated (its log names every buffer with its size).</summary>
 [Collection(nameof(NativeTests))]
-public sealed partial class MemoryEstimateTests(NativeFixture native) : ILogger<NativeLibraries>
+public sealed partial class MemoryEstimateTests(NativeFixture native)
 {
-    private readonly List<string> _log = [];
-
     public static TheoryData<string, int, int, int, bool, bool> Contexts { get; } = new()
     {
         { "tiny-llama", 512, 1, 64, false, true },
@@ -67,12 +62,10 @@ public sealed partial class MemoryEstimateTests(NativeFixture native) : ILogger<
         }
     }
 
-    private (long Weights, long Cache, long Scratch) Measure(string path, LlamaContextSettings settings)
+    private static (long Weights, long Cache, long Scratch) Measure(string path, LlamaContextSettings settings)
     {
-        _log.Clear();
-        // The library's log is one for the process; this instance only borrows it.
-        var listening = new NativeLibraries(Options.Create(new NativeOptions()), this);
-        Assert.Null(listening.Unavailable);
+        var log = new List<string>();
+        LlamaLog.Listen(log.Add);
         try
         {
             using var model = SafeLlamaModel.Load(path, 0, new Progress<float>(), CancellationToken.None);
@@ -83,10 +76,10 @@ public sealed partial class MemoryEstimateTests(NativeFixture native) : ILogger<
         }
         finally
         {
-            _ = new NativeLibraries(Options.Create(new NativeOptions()), NullLogger<NativeLibraries>.Instance);
+            LlamaLog.Listen(null);
         }
 
-        long Sum(string what) => (long)(_log.Where(line => line.Contains(what, StringComparison.Ordinal)).Select(line => Size().Match(line))
+        long Sum(string what) => (long)(log.Where(line => line.Contains(what, StringComparison.Ordinal)).Select(line => Size().Match(line))
             .Where(match => match.Success).Sum(match => double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)) * (1 << 20));
     }
 
@@ -95,14 +88,4 @@ public sealed partial class MemoryEstimateTests(NativeFixture native) : ILogger<
 
     [GeneratedRegex(@"= +([0-9.]+) MiB")]
     private static partial Regex Size();
-
-    IDisposable? ILogger.BeginScope<TState>(TState state) => null;
-
-    bool ILogger.IsEnabled(LogLevel logLevel) => true;
-
-    void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-    {
-        lock (_log)
-            _log.Add(formatter(state, exception));
-    }
 }
