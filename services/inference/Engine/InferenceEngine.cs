@@ -70,26 +70,49 @@ internal sealed class InferenceEngine : ITextGenerator
     {
         _observed?.Dispose();
         await _loop.DisposeAsync();
+        (_format as IDisposable)?.Dispose();
     }
 
     private Reply Enqueue(GenerationRequest request)
     {
         Check(request);
-        var prompt = request.PromptTokens.Count > 0 ? Raw(request.PromptTokens) : _format.Prepare(request);
+        var prompt = _format.Prepare(request);
+        try
+        {
+            return Enqueue(request, prompt);
+        }
+        catch
+        {
+            // A parser may hold native memory.
+            prompt.Parser.Finish(complete: false);
+            throw;
+        }
+    }
+
+    private Reply Enqueue(GenerationRequest request, PreparedPrompt prompt)
+    {
         if (prompt.Tokens.Count == 0)
             throw new EngineException(EngineError.InvalidRequest, "The prompt has no tokens.");
         if (prompt.Tokens.Count >= _runner.ContextTokens)
             throw TooLong(prompt.Tokens.Count, _runner.ContextTokens);
 
-        var constraint = prompt.Grammar is { } grammar ? _constraints.Create(grammar) : null;
-        var reply = new Reply(request, prompt, constraint, _runner.ContextTokens, _vocabulary, _time);
-        var admission = _loop.Enqueue(reply);
-        if (admission.Result == AdmissionResult.Accepted)
-            return reply;
-
-        constraint?.Dispose();
-        throw Refused(admission, prompt.Tokens.Count);
+        var constraint = prompt.Grammar is { } grammar ? _constraints.Create(Continued(grammar, request.ContinueFrom)) : null;
+        try
+        {
+            var reply = new Reply(request, prompt, constraint, _runner.ContextTokens, _vocabulary, _time);
+            var admission = _loop.Enqueue(reply);
+            return admission.Result == AdmissionResult.Accepted ? reply : throw Refused(admission, prompt.Tokens.Count);
+        }
+        catch
+        {
+            constraint?.Dispose();
+            throw;
+        }
     }
+
+    // What was said before the attempt that goes on must follow the grammar too; a template that continues a turn has put it there itself.
+    private static GrammarSpec Continued(GrammarSpec grammar, string continueFrom) =>
+        continueFrom.Length == 0 || grammar.Lazy || grammar.Prefix.Length > 0 ? grammar : grammar with { Prefix = continueFrom };
 
     private void Check(GenerationRequest request)
     {
@@ -104,8 +127,6 @@ internal sealed class InferenceEngine : ITextGenerator
         if (request.Deadline is { } deadline && deadline <= _time.GetUtcNow())
             throw new EngineException(EngineError.DeadlineExceeded, "The deadline has passed.");
     }
-
-    private static PreparedPrompt Raw(IReadOnlyList<int> tokens) => new() { Tokens = tokens, Parser = new PlainReplyParser() };
 
     private EngineException Refused(Admission admission, int promptTokens)
     {

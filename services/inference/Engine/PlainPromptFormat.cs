@@ -10,8 +10,8 @@ internal sealed class PlainPromptFormat(IVocabulary vocabulary) : IPromptFormat
 
     public PreparedPrompt Prepare(GenerationRequest request) => new()
     {
-        Tokens = request.Messages.Count > 0
-            ? vocabulary.TokenizeChat(request.Messages, request.ContinueFrom)
+        Tokens = request.PromptTokens.Count > 0 ? request.PromptTokens
+            : request.Messages.Count > 0 ? vocabulary.TokenizeChat(request.Messages, request.ContinueFrom)
             : vocabulary.TokenizePrompt(request.Prompt, request.ContinueFrom),
         Parser = new PlainReplyParser(),
     };

@@ -34,6 +34,7 @@ internal sealed class Reply
     private readonly List<int> _stepTokens = [];
     private readonly List<TokenLogprob> _stepLogprobs = [];
     private string _stepText = "";
+    private int _delivered;
 
     private Speculation.Speculation? _speculation;
     private TimeSpan _queued;
@@ -47,6 +48,8 @@ internal sealed class Reply
         _arrived = time.GetTimestamp();
         _sampler = new TokenSampler(request.Sampling, vocabulary, [.. prompt.Tokens], constraint, (ulong)Random.Shared.NextInt64());
         _stop = new StopSequenceMatcher([.. request.Stop, .. prompt.Stops]);
+
+        Prime(request.ContinueFrom);
 
         var room = contextTokens - prompt.Tokens.Count;
         _limit = request.MaxTokens > 0 ? Math.Min(request.MaxTokens, room) : room;
@@ -134,7 +137,7 @@ internal sealed class Reply
     {
         _sampler.Accept(token);
         var bytes = _prompt.VisibleControlTokens.Contains(token) ? _vocabulary.Spelling(token) : _vocabulary.Bytes(token);
-        var text = _stop.Append(_detokenizer.Append(bytes.Span));
+        var text = New(_stop.Append(_detokenizer.Append(bytes.Span)));
         _stepText = _stepText.Length == 0 ? text : _stepText + text;
         _stepTokens.Add(token);
 
@@ -158,7 +161,7 @@ internal sealed class Reply
     public void Finish(FinishReason reason)
     {
         Deliver();
-        if (_stop.Flush() is { Length: > 0 } held)
+        if (New(_stop.Flush()) is { Length: > 0 } held)
             _events.Writer.TryWrite(GenerationDelta.OfText(held));
 
         var total = _time.GetElapsedTime(_arrived);
@@ -173,6 +176,23 @@ internal sealed class Reply
     }
 
     public void Fail(Exception exception) => End(exception);
+
+    /// <summary>A stop sequence may begin in what an earlier attempt has said. That text is delivered already: what the matcher holds of it is not ours to give.</summary>
+    private void Prime(string continueFrom)
+    {
+        if (continueFrom.Length == 0)
+            return;
+        var longest = _request.Stop.Concat(_prompt.Stops).Select(stop => stop.Length).DefaultIfEmpty().Max();
+        var tail = continueFrom[^Math.Min(Math.Max(0, longest - 1), continueFrom.Length)..];
+        _delivered = tail.Length - _stop.Append(tail).Length;
+    }
+
+    private string New(string text)
+    {
+        var old = Math.Min(_delivered, text.Length);
+        _delivered -= old;
+        return old == 0 ? text : text[old..];
+    }
 
     private static string KeyOf(IReadOnlyList<AdapterChoice> adapters) =>
         string.Join(';', adapters.Select(adapter => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{adapter.Id}*{adapter.Scale:R}")));

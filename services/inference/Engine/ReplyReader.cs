@@ -15,14 +15,12 @@ internal sealed class ReplyReader(Reply reply)
     private readonly bool _plain = reply.Parser is PlainReplyParser;
     private readonly StringBuilder? _json = reply.Request.ResponseFormat.Kind is ResponseFormatKind.JsonObject or ResponseFormatKind.JsonSchema ? new(reply.Request.ContinueFrom) : null;
     private int _undecided;
+    private bool _finished;
     private int _reasoningTokens;
 
     public async IAsyncEnumerable<GenerationEvent> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // What an earlier attempt has said puts the parser where it was; it was delivered then.
-        if (reply.Request.ContinueFrom.Length > 0)
-            _parser.Append(reply.Request.ContinueFrom);
-
+        using var closing = new Closing(this);
         await foreach (var generationEvent in reply.Events.ReadAllAsync(cancellationToken))
         {
             switch (generationEvent)
@@ -67,6 +65,7 @@ internal sealed class ReplyReader(Reply reply)
 
     private GenerationDelta? Rest(GenerationFinished finished)
     {
+        _finished = true;
         var rest = _parser.Finish(complete: finished.Reason == FinishReason.Stop);
         return rest is { Content: "", Reasoning: "", ToolCalls: [] } ? null : Parsed(GenerationDelta.OfText(""), rest);
     }
@@ -89,6 +88,16 @@ internal sealed class ReplyReader(Reply reply)
         catch (JsonException exception)
         {
             throw new EngineException(EngineError.Internal, "The model ended its answer before it was valid JSON.", exception);
+        }
+    }
+
+    // A parser may hold native memory, and a reply that was cancelled never finishes.
+    private sealed class Closing(ReplyReader reader) : IDisposable
+    {
+        public void Dispose()
+        {
+            if (!reader._finished)
+                reader._parser.Finish(complete: false);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Threading.Channels;
+using Microsoft.Extensions.Options;
 
 namespace Fleet.Inference.Engine.Persistence;
 
@@ -19,12 +20,16 @@ internal sealed partial class PrefixStore : IAsyncDisposable
     private readonly Channel<StoredPrefix> _writes = Channel.CreateBounded<StoredPrefix>(MostWaiting);
     private readonly Task _writing;
 
-    public PrefixStore(string directory, long maxBytes, ILogger<PrefixStore> logger)
+    public PrefixStore(IOptions<EngineOptions> options, ILogger<PrefixStore> logger)
     {
-        (_directory, _maxBytes, _logger) = (directory, maxBytes, logger);
-        CreatePrivate(directory);
+        (_directory, _maxBytes, _logger) = (options.Value.PrefixDirectory, options.Value.PrefixDirectoryBytes, logger);
+        if (Enabled)
+            CreatePrivate(_directory);
         _writing = Task.Run(WriteAllAsync);
     }
+
+    /// <summary>Whether there is a folder to save to.</summary>
+    public bool Enabled => _directory.Length > 0;
 
     /// <summary>Names a model file's contents without reading all of it: its length, its time and its first bytes.</summary>
     public static string IdentityOf(string modelPath)
@@ -37,7 +42,7 @@ internal sealed partial class PrefixStore : IAsyncDisposable
     }
 
     /// <summary>False when too many are being written already; it can be offered again later.</summary>
-    public bool TrySave(StoredPrefix prefix) => prefix.Size <= _maxBytes && _writes.Writer.TryWrite(prefix);
+    public bool TrySave(StoredPrefix prefix) => Enabled && prefix.Size <= _maxBytes && _writes.Writer.TryWrite(prefix);
 
     /// <summary>A saved prefix was of use again. False when it is not there.</summary>
     public bool Touch(string fileName)
@@ -161,7 +166,7 @@ internal sealed partial class PrefixStore : IAsyncDisposable
         }
     }
 
-    private IEnumerable<FileInfo> Files() => new DirectoryInfo(_directory).EnumerateFiles("*" + StoredPrefix.Extension);
+    private IEnumerable<FileInfo> Files() => !Enabled ? [] : new DirectoryInfo(_directory).EnumerateFiles("*" + StoredPrefix.Extension);
 
     private static void CreatePrivate(string directory)
     {
