@@ -13,7 +13,7 @@ public sealed class OpenAiSdkTests(FleetFixture fleet)
     public async Task A_chat_completion_streams()
     {
         using var user = await FleetUser.RegisterAsync(fleet);
-        var client = (await CreateClientAsync(user)).GetChatClient(FleetFixture.NativeModel);
+        var client = (await CreateClientAsync(fleet, user)).GetChatClient(FleetFixture.NativeModel);
         var text = "";
         ChatFinishReason? finish = null;
         ChatTokenUsage? usage = null;
@@ -34,7 +34,7 @@ public sealed class OpenAiSdkTests(FleetFixture fleet)
     public async Task A_chat_completion_comes_whole()
     {
         using var user = await FleetUser.RegisterAsync(fleet);
-        var client = (await CreateClientAsync(user)).GetChatClient(FleetFixture.ExtractiveModel);
+        var client = (await CreateClientAsync(fleet, user)).GetChatClient(FleetFixture.ExtractiveModel);
 
         var completion = (await client.CompleteChatAsync([new SystemChatMessage("Be brief."), new UserChatMessage("Hello")], cancellationToken: TestContext.Current.CancellationToken)).Value;
 
@@ -47,7 +47,7 @@ public sealed class OpenAiSdkTests(FleetFixture fleet)
     public async Task Models_are_listed_and_embeddings_computed()
     {
         using var user = await FleetUser.RegisterAsync(fleet);
-        var client = await CreateClientAsync(user);
+        var client = await CreateClientAsync(fleet, user);
 
         var models = (await client.GetOpenAIModelClient().GetModelsAsync(TestContext.Current.CancellationToken)).Value;
         var embeddings = (await client.GetEmbeddingClient("fleet-ngram-embedding").GenerateEmbeddingsAsync(["하나", "two"], cancellationToken: TestContext.Current.CancellationToken)).Value;
@@ -61,10 +61,10 @@ public sealed class OpenAiSdkTests(FleetFixture fleet)
     public async Task A_revoked_key_and_a_wrong_model_are_refused_as_the_sdk_expects()
     {
         using var user = await FleetUser.RegisterAsync(fleet);
-        var chat = (await CreateClientAsync(user)).GetChatClient("no-such-model");
+        var chat = (await CreateClientAsync(fleet, user)).GetChatClient("no-such-model");
 
         var unknown = await Assert.ThrowsAsync<ClientResultException>(() => chat.CompleteChatAsync([new UserChatMessage("Hello")], cancellationToken: TestContext.Current.CancellationToken));
-        var wrongKey = new OpenAIClient(new ApiKeyCredential("fk_0123456789abcdef0123456789abcdef"), Options()).GetChatClient(FleetFixture.ExtractiveModel);
+        var wrongKey = new OpenAIClient(new ApiKeyCredential("fk_0123456789abcdef0123456789abcdef"), Options(fleet)).GetChatClient(FleetFixture.ExtractiveModel);
         var refused = await Assert.ThrowsAsync<ClientResultException>(() => wrongKey.CompleteChatAsync([new UserChatMessage("Hello")], cancellationToken: TestContext.Current.CancellationToken));
 
         Assert.Equal(404, unknown.Status);
@@ -72,12 +72,12 @@ public sealed class OpenAiSdkTests(FleetFixture fleet)
         Assert.Equal(JsonValueKind.Object, JsonElement.Parse(refused.GetRawResponse()!.Content.ToString()).GetProperty("error").ValueKind);
     }
 
-    private async Task<OpenAIClient> CreateClientAsync(FleetUser user)
+    internal static async Task<OpenAIClient> CreateClientAsync(FleetFixture fleet, FleetUser user)
     {
         var key = (await user.PostAsync("/api/auth/keys", new { name = "sdk" })).GetProperty("secret").GetString()!;
         Assert.StartsWith("fk_", key, StringComparison.Ordinal);
-        return new OpenAIClient(new ApiKeyCredential(key), Options());
+        return new OpenAIClient(new ApiKeyCredential(key), Options(fleet));
     }
 
-    private OpenAIClientOptions Options() => new() { Endpoint = new Uri(fleet.GatewayAddress, "/v1"), RetryPolicy = new System.ClientModel.Primitives.ClientRetryPolicy(0) };
+    private static OpenAIClientOptions Options(FleetFixture fleet) => new() { Endpoint = new Uri(fleet.GatewayAddress, "/v1"), RetryPolicy = new System.ClientModel.Primitives.ClientRetryPolicy(0) };
 }
