@@ -1,4 +1,6 @@
 using Fleet.Inference.Engine;
+using Fleet.Inference.Engine.Providers;
+using Fleet.Inference.Engine.Resilience;
 using Fleet.Inference.Models;
 using Fleet.Inference.Native;
 using Fleet.Inference.Telemetry;
@@ -21,6 +23,8 @@ internal static class InferenceSetup
         services.AddSingleton<IValidateOptions<EngineOptions>, EngineOptionsValidator>();
         services.AddSingleton<IValidateOptions<NativeOptions>, NativeOptionsValidator>();
 
+        services.AddResilience();
+        services.AddProviders();
         services.AddSingleton<NativeLibraries>();
         services.AddSingleton<IModelLoader, LlamaModelLoader>();
         services.AddSingleton<ModelCatalogue>();
@@ -37,5 +41,22 @@ internal static class InferenceSetup
             options.IgnoreUnknownServices = true;
         });
         return services;
+    }
+
+    private static void AddResilience(this IServiceCollection services)
+    {
+        services.AddOptions<CircuitOptions>().BindConfiguration(CircuitOptions.SectionName).ValidateOnStart();
+        services.AddOptions<FallBackOptions>().BindConfiguration(FallBackOptions.SectionName).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<CircuitOptions>, CircuitOptionsValidator>();
+        services.AddSingleton<IValidateOptions<FallBackOptions>, FallBackOptionsValidator>();
+        services.AddSingleton<CircuitBreakers>();
+        services.AddSingleton<ModelCalls>();
+    }
+
+    private static void AddProviders(this IServiceCollection services)
+    {
+        services.AddOptions<ProvidersOptions>().BindConfiguration(ProvidersOptions.SectionName).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<ProvidersOptions>, ProvidersOptionsValidator>();
+        services.AddSingleton<IRemoteModels, RemoteModels>();
     }
 }

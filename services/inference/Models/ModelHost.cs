@@ -19,6 +19,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     private readonly Dictionary<string, HostedModel> _models = new(StringComparer.Ordinal);
     private readonly ModelCatalogue _catalogue;
     private readonly IModelLoader _loader;
+    private readonly IRemoteModels? _remote;
     private readonly ModelEvents _events;
     private readonly ModelsOptions _options;
     private readonly TimeProvider _time;
@@ -26,8 +27,10 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private bool _disposed;
 
-    public ModelHost(ModelCatalogue catalogue, IModelLoader loader, ModelEvents events, IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger)
+    public ModelHost(ModelCatalogue catalogue, IModelLoader loader, ModelEvents events, IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger,
+        IRemoteModels? remote = null)
     {
+        _remote = remote;
         (_catalogue, _loader, _events, _options, _time, _logger) = (catalogue, loader, events, options.Value, time, logger);
         _catalogue.Changed += FollowCatalogue;
         FollowCatalogue();
@@ -43,6 +46,16 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
                 .OrderBy(model => model.Description.BuiltIn).ThenBy(model => model.Description.Id, StringComparer.Ordinal)
                 .Select(model => Snapshot(model, model.Description.Id == chat || model.Description.Id == embedding))];
         }
+    }
+
+    /// <summary>The model an id means: itself, or for an empty one the default of the kind the engine type implies.</summary>
+    public string IdOf<TEngine>(string id)
+        where TEngine : class, IModelEngine
+    {
+        if (id.Length > 0)
+            return id;
+        lock (_lock)
+            return Require<TEngine>(id).Description.Id;
     }
 
     /// <summary>Leases a model for one request, loading it first if need be. An empty id means the default of the kind the engine type implies.</summary>
@@ -108,6 +121,8 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
             var model = Require(id);
             if (model.Description.BuiltIn)
                 throw new EngineException(EngineError.NotSupported, $"{id} is built in and cannot be unloaded.");
+            if (model.Description.IsRemote)
+                throw new EngineException(EngineError.NotSupported, $"{id} does not run here and cannot be unloaded.");
             if (model.State == ModelState.Loading)
                 throw new EngineException(EngineError.Unavailable, $"{id} is loading.") { RetryAfter = BusyRetry };
             if (model.State != ModelState.Ready)
@@ -126,7 +141,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     /// <summary>Unloads a model and deletes its files. False when there is no such file.</summary>
     public async Task<bool> DeleteAsync(string id, CancellationToken cancellationToken)
     {
-        if (_catalogue.Find(id) is null or { BuiltIn: true })
+        if (_catalogue.Find(id) is not { Path: not null })
             return false;
 
         await UnloadAsync(id, cancellationToken);
@@ -221,12 +236,13 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
             return NGramEmbedder.Id;
         if (kind == ModelKind.Reranker)
         {
-            return _models.Values.Where(model => model.Description is { Kind: ModelKind.Reranker, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)?.Description.Id
+            return _models.Values.Where(model => model.Description is { Kind: ModelKind.Reranker, Path: not null, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)?.Description.Id
                 ?? throw new EngineException(EngineError.NotSupported, "No reranking model is installed.");
         }
 
+        // Never a remote one by itself: what people write leaves the machine only where an administrator has said so.
         var installed = _loader.Unavailable is null
-            ? _models.Values.Where(model => model.Description is { Kind: ModelKind.Chat, BuiltIn: false, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)
+            ? _models.Values.Where(model => model.Description is { Kind: ModelKind.Chat, Path: not null, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)
             : null;
         return installed?.Description.Id ?? ExtractiveEngine.Id;
     }
@@ -294,7 +310,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
                     return;
 
                 var idle = _models.Values
-                    .Where(other => other is { Engine: not null, Leases: 0, Draining: null, Description.BuiltIn: false })
+                    .Where(other => other is { Engine: not null, Leases: 0, Draining: null, Description.Path: not null })
                     .MinBy(other => other.LastUsed)
                     ?? throw new EngineException(EngineError.Unavailable,
                         $"{model.Description.Id} needs {model.MemoryBytes >> 20} MiB; {used >> 20} of {_options.MemoryBudgetBytes >> 20} MiB are in use by models that are busy.");
@@ -342,7 +358,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
                 if (!_models.TryGetValue(description.Id, out var model))
                 {
                     _models.Add(description.Id, model = new HostedModel(description));
-                    UseBuiltIn(model);
+                    UseWithoutLoading(model);
                 }
                 else if (model.Description != description && model.State is ModelState.Installed or ModelState.Failed)
                 {
@@ -366,12 +382,17 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
         }
     }
 
-    private void UseBuiltIn(HostedModel model)
+    private void UseWithoutLoading(HostedModel model)
     {
-        if (!model.Description.BuiltIn)
+        if (model.Description.Path is not null)
             return;
 
-        model.Engine = model.Description.Kind == ModelKind.Chat ? new ExtractiveEngine(_time) : new NGramEmbedder();
+        model.Engine = model.Description switch
+        {
+            { IsRemote: true } => _remote!.Create(model.Description),
+            { Kind: ModelKind.Chat } => new ExtractiveEngine(_time),
+            _ => new NGramEmbedder(),
+        };
         model.State = ModelState.Ready;
     }
 
@@ -380,7 +401,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
 
     // An installed model that nothing can load looks fine and is not: say so where people look.
     private string ErrorOf(HostedModel model) =>
-        model is { State: ModelState.Installed, Description.BuiltIn: false } ? _loader.Unavailable ?? "" : model.Error;
+        model is { State: ModelState.Installed, Description.Path: not null } ? _loader.Unavailable ?? "" : model.Error;
 
     private EngineException Failed(HostedModel model) =>
         new(EngineError.Unavailable, $"The model {model.Description.Id} could not be loaded: {model.Error}") { RetryAfter = _options.RetryFailedAfter };

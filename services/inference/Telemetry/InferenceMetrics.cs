@@ -19,6 +19,7 @@ internal sealed class InferenceMetrics
     private readonly Histogram<double> _timeToFirstToken;
     private readonly Histogram<double> _timePerToken;
     private readonly Histogram<double> _queue;
+    private readonly Counter<long> _fallBacks;
 
     public InferenceMetrics(IMeterFactory meters)
     {
@@ -28,6 +29,7 @@ internal sealed class InferenceMetrics
         _timeToFirstToken = Seconds("gen_ai.server.time_to_first_token", "From arrival to the first token");
         _timePerToken = Seconds("gen_ai.server.time_per_output_token", "Between tokens after the first");
         _queue = Seconds("fleet.inference.queue.duration", "Waiting for a slot (ours)");
+        _fallBacks = meter.CreateCounter<long>("fleet.inference.fallbacks", "{request}", "Requests that went on to the next model of their chain (ours)");
 
         Histogram<double> Seconds(string name, string description) =>
             meter.CreateHistogram(name, "s", description, advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = SecondsBuckets });
@@ -42,6 +44,8 @@ internal sealed class InferenceMetrics
         tags.Add("gen_ai.token.type", "input");
         _tokens.Record(tokens, tags);
     }
+
+    public void FellBack(string from, string to) => _fallBacks.Add(1, new("gen_ai.request.model", from), new("gen_ai.response.model", to));
 
     private static TagList Tags(string operation, string model) => new()
     {
