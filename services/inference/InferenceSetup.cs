@@ -16,23 +16,16 @@ internal static class InferenceSetup
 
     public static IServiceCollection AddInference(this IServiceCollection services)
     {
-        services.AddOptions<ModelsOptions>().BindConfiguration(ModelsOptions.SectionName).ValidateOnStart();
         services.AddOptions<EngineOptions>().BindConfiguration(EngineOptions.SectionName).ValidateOnStart();
         services.AddOptions<NativeOptions>().BindConfiguration(NativeOptions.SectionName).ValidateOnStart();
-        services.AddSingleton<IValidateOptions<ModelsOptions>, ModelsOptionsValidator>();
         services.AddSingleton<IValidateOptions<EngineOptions>, EngineOptionsValidator>();
         services.AddSingleton<IValidateOptions<NativeOptions>, NativeOptionsValidator>();
 
         services.AddResilience();
         services.AddProviders();
         services.AddSingleton<NativeLibraries>();
-        services.AddSingleton<IModelLoader, LlamaModelLoader>();
-        services.AddSingleton<ModelCatalogue>();
-        services.AddSingleton<ModelHost>();
-        services.AddHostedService(provider => provider.GetRequiredService<ModelHost>());
         services.AddSingleton<InferenceMetrics>();
-        services.AddSingleton<ModelEvents>();
-        services.AddHostedService(provider => provider.GetRequiredService<ModelEvents>());
+        services.AddModels();
         services.AddHealthChecks().AddCheck<NativeLibrariesCheck>("native-libraries", tags: [HealthEndpoints.ReadyTag]);
         services.AddGrpc(options =>
         {
@@ -46,9 +39,7 @@ internal static class InferenceSetup
     private static void AddResilience(this IServiceCollection services)
     {
         services.AddOptions<CircuitOptions>().BindConfiguration(CircuitOptions.SectionName).ValidateOnStart();
-        services.AddOptions<FallBackOptions>().BindConfiguration(FallBackOptions.SectionName).ValidateOnStart();
         services.AddSingleton<IValidateOptions<CircuitOptions>, CircuitOptionsValidator>();
-        services.AddSingleton<IValidateOptions<FallBackOptions>, FallBackOptionsValidator>();
         services.AddSingleton<CircuitBreakers>();
         services.AddSingleton<ModelCalls>();
     }

@@ -1,10 +1,6 @@
 using System.Formats.Tar;
 using System.IO.Compression;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
-using System.Text.Json;
-using System.Text.Json.Serialization;
-using Fleet.Provisioning.Processes;
 
 namespace Fleet.Provisioning.Native;
 
@@ -14,8 +10,6 @@ namespace Fleet.Provisioning.Native;
 /// </summary>
 public sealed class NativeLibraries(string cacheDirectory)
 {
-    private static readonly Manifest Pinned = LoadManifest();
-
     /// <summary>The package for this machine's processor, without an accelerator.</summary>
     public static string DefaultFlavour => RuntimeInformation.ProcessArchitecture switch
     {
@@ -26,7 +20,7 @@ public sealed class NativeLibraries(string cacheDirectory)
     };
 
     /// <summary>For instance <c>~/.cache/fleet/llama.cpp/linux-x64-3.22.1</c>: a flat folder, complete when it exists.</summary>
-    public string DirectoryFor(string flavour) => Path.Combine(cacheDirectory, "llama.cpp", $"{flavour}-{Pinned.Version}");
+    public string DirectoryFor(string flavour) => Path.Combine(cacheDirectory, "llama.cpp", $"{flavour}-{PinnedPackages.Version}");
 
     public async Task<string> EnsureAsync(string flavour, IProgress<string> progress, CancellationToken cancellationToken)
     {
@@ -40,8 +34,7 @@ public sealed class NativeLibraries(string cacheDirectory)
         if (Directory.Exists(directory))
             return directory;
 
-        var package = Pinned.Packages.SingleOrDefault(candidate => candidate.Flavour == flavour)
-            ?? throw new ProvisioningException($"native-libraries.json has no entry for {flavour}.");
+        var package = PinnedPackages.Find(flavour);
         progress.Report($"Fetching the llama.cpp libraries for {flavour}");
         // Beside the destination, so that the last step is a rename within one file system.
         var work = directory + ".partial";
@@ -50,8 +43,7 @@ public sealed class NativeLibraries(string cacheDirectory)
         Directory.CreateDirectory(work);
         try
         {
-            var archive = await DownloadAsync(package, work, cancellationToken);
-            await VerifyAsync(archive, package.Integrity, cancellationToken);
+            var archive = await package.FetchAsync(work, cancellationToken);
             var unpacked = Path.Combine(work, "libraries");
             await UnpackAsync(archive, unpacked, cancellationToken);
             Directory.Move(unpacked, directory);
@@ -62,25 +54,6 @@ public sealed class NativeLibraries(string cacheDirectory)
         }
 
         return directory;
-    }
-
-    private static async Task<string> DownloadAsync(Package package, string directory, CancellationToken cancellationToken)
-    {
-        var npm = Tool.Find("npm") ?? throw new ProvisioningException("npm is not installed; it comes with Node.js 20 or newer.");
-        var result = await Tool.RunAsync(
-            npm, ["pack", $"{package.Name}@{Pinned.Version}", "--silent", "--pack-destination", directory], cancellationToken, directory);
-        return result.Succeeded && Directory.GetFiles(directory, "*.tgz") is [var archive]
-            ? archive
-            : throw new ProvisioningException($"npm could not fetch {package.Name} {Pinned.Version}:\n{result.Tail()}");
-    }
-
-    /// <summary>Compares with npm's own notation, <c>sha512-</c> and base 64.</summary>
-    internal static async Task VerifyAsync(string archive, string integrity, CancellationToken cancellationToken)
-    {
-        await using var file = File.OpenRead(archive);
-        var actual = "sha512-" + Convert.ToBase64String(await SHA512.HashDataAsync(file, cancellationToken));
-        if (actual != integrity)
-            throw new ProvisioningException($"{Path.GetFileName(archive)} is not the pinned package: its hash is {actual}, expected {integrity}.");
     }
 
     /// <summary>
@@ -103,15 +76,4 @@ public sealed class NativeLibraries(string cacheDirectory)
         if (Directory.GetFiles(directory).Length == 0)
             throw new ProvisioningException($"{Path.GetFileName(archive)} holds no shared library.");
     }
-
-    private static Manifest LoadManifest()
-    {
-        using var stream = typeof(NativeLibraries).Assembly.GetManifestResourceStream("native-libraries.json")!;
-        return JsonSerializer.Deserialize<Manifest>(stream, JsonSerializerOptions.Web)!;
-    }
-
-    private sealed record Manifest(string Version, Package[] Packages);
-
-    private sealed record Package(
-        string Flavour, [property: JsonPropertyName("package")] string Name, string Integrity);
 }

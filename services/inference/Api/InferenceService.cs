@@ -26,14 +26,14 @@ internal sealed class InferenceService(
         GuardAsync(context, async cancellationToken =>
         {
             var texts = RequestReader.Read(request);
-            return await calls.CallAsync<ITextEmbedder, EmbedResponse>(request.Model, lease => EmbedAsync(lease, texts, request.Truncate, cancellationToken), cancellationToken);
+            return await calls.CallAsync<ITextEmbedder, EmbedResponse>(request.Model, lease => EmbedAsync(lease, texts, request, cancellationToken), cancellationToken);
         });
 
     public override Task<RerankResponse> Rerank(RerankRequest request, ServerCallContext context) =>
         GuardAsync(context, async cancellationToken =>
         {
             var documents = RequestReader.Read(request);
-            return await calls.CallAsync<ITextReranker, RerankResponse>(request.Model, lease => RerankAsync(lease, request.Query, documents, request.Truncate, cancellationToken), cancellationToken);
+            return await calls.CallAsync<ITextReranker, RerankResponse>(request.Model, lease => RerankAsync(lease, documents, request, cancellationToken), cancellationToken);
         });
 
     public override Task<TokenizeResponse> Tokenize(TokenizeRequest request, ServerCallContext context) =>
@@ -110,10 +110,10 @@ internal sealed class InferenceService(
             return Task.FromResult(response);
         });
 
-    private async Task<EmbedResponse> EmbedAsync(ModelLease<ITextEmbedder> lease, IReadOnlyList<string> texts, bool truncate, CancellationToken cancellationToken)
+    private async Task<EmbedResponse> EmbedAsync(ModelLease<ITextEmbedder> lease, IReadOnlyList<string> texts, EmbedRequest request, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        var batch = await lease.Engine.EmbedAsync(texts, truncate, cancellationToken);
+        var batch = await lease.Engine.EmbedAsync(texts, request.Truncate, RequestReader.Read(request.Caller), cancellationToken);
         lease.Statistics.Completed(batch.PromptTokens, 0);
         metrics.Embedded(lease.Model.Id, batch.PromptTokens, time.GetElapsedTime(started));
 
@@ -135,10 +135,10 @@ internal sealed class InferenceService(
     }
 
     private async Task<RerankResponse> RerankAsync(
-        ModelLease<ITextReranker> lease, string query, IReadOnlyList<string> documents, bool truncate, CancellationToken cancellationToken)
+        ModelLease<ITextReranker> lease, IReadOnlyList<string> documents, RerankRequest request, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        var batch = await lease.Engine.RerankAsync(query, documents, truncate, cancellationToken);
+        var batch = await lease.Engine.RerankAsync(request.Query, documents, request.Truncate, RequestReader.Read(request.Caller), cancellationToken);
         lease.Statistics.Completed(batch.PromptTokens, 0);
         metrics.Embedded(lease.Model.Id, batch.PromptTokens, time.GetElapsedTime(started));
 

@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Fleet.Inference.Engine.Sampling;
 using Fleet.Inference.Models;
 using Fleet.Inference.Scheduling;
 
@@ -32,7 +33,7 @@ internal sealed class Reply
         _vocabulary = vocabulary;
         _time = time;
         _arrived = time.GetTimestamp();
-        _sampler = new TokenSampler(request.Sampling, vocabulary.Size, (uint)Random.Shared.NextInt64());
+        _sampler = new TokenSampler(request.Sampling, vocabulary, [.. prompt], constraint: null, (ulong)Random.Shared.NextInt64());
         _stop = new StopSequenceMatcher(request.Stop);
         Sequence = new Sequence(prompt);
 
@@ -74,9 +75,10 @@ internal sealed class Reply
         if (_vocabulary.IsEndOfGeneration(token))
             return FinishReason.Stop;
 
+        _sampler.Accept(token);
         Sequence.Append(token);
         var text = _stop.Append(_detokenizer.Append(_vocabulary.Bytes(token).Span));
-        IReadOnlyList<TokenLogprob> logprobs = _request.Logprobs ? [Logprob(logits, token)] : [];
+        IReadOnlyList<TokenLogprob> logprobs = _request.Logprobs ? [LogProbabilities.Of(logits, token, _request.TopLogprobs, _vocabulary)] : [];
         _events.Writer.TryWrite(new GenerationDelta(text, [token], logprobs));
 
         if (_stop.Matched)
@@ -102,12 +104,5 @@ internal sealed class Reply
     {
         _events.Writer.TryComplete(exception);
         _ended.TrySetResult();
-    }
-
-    private TokenLogprob Logprob(ReadOnlySpan<float> logits, int token)
-    {
-        var (chosen, top) = TokenSampler.Logprobs(logits, token, _request.TopLogprobs);
-        return new TokenLogprob(token, _vocabulary.Bytes(token), chosen,
-            [.. top.Select(entry => new TokenLogprob(entry.Token, _vocabulary.Bytes(entry.Token), entry.Logprob, []))]);
     }
 }

@@ -54,7 +54,7 @@ internal sealed class LlamaEmbedder : ITextEmbedder
 
     public TokenList Tokenize(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Tool> tools) => Tokenize(string.Join('\n', messages.Select(message => message.Content)));
 
-    public async Task<EmbeddingBatch> EmbedAsync(IReadOnlyList<string> texts, bool truncate, CancellationToken cancellationToken)
+    public async Task<EmbeddingBatch> EmbedAsync(IReadOnlyList<string> texts, bool truncate, Requester requester, CancellationToken cancellationToken)
     {
         var tokens = texts.Select(TokenizeOne).ToList();
         var truncated = tokens.ConvertAll(text => text.Length > MaxTokens);

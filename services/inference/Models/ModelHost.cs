@@ -20,6 +20,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     private readonly ModelCatalogue _catalogue;
     private readonly IModelLoader _loader;
     private readonly IRemoteModels? _remote;
+    private readonly ModelRouting _routing;
     private readonly ModelEvents _events;
     private readonly ModelsOptions _options;
     private readonly TimeProvider _time;
@@ -27,11 +28,11 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private bool _disposed;
 
-    public ModelHost(ModelCatalogue catalogue, IModelLoader loader, ModelEvents events, IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger,
+    public ModelHost(ModelCatalogue catalogue, IModelLoader loader, ModelRouting routing, ModelEvents events, IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger,
         IRemoteModels? remote = null)
     {
         _remote = remote;
-        (_catalogue, _loader, _events, _options, _time, _logger) = (catalogue, loader, events, options.Value, time, logger);
+        (_catalogue, _loader, _routing, _events, _options, _time, _logger) = (catalogue, loader, routing, events, options.Value, time, logger);
         _catalogue.Changed += FollowCatalogue;
         FollowCatalogue();
     }
@@ -40,25 +41,16 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     {
         lock (_lock)
         {
-            var chat = DefaultId(ModelKind.Chat);
-            var embedding = DefaultId(ModelKind.Embedding);
+            var chat = _routing.Default(ModelKind.Chat);
+            var embedding = _routing.Default(ModelKind.Embedding);
+            var reranker = _routing.Default(ModelKind.Reranker);
             return [.. _models.Values
                 .OrderBy(model => model.Description.BuiltIn).ThenBy(model => model.Description.Id, StringComparer.Ordinal)
-                .Select(model => Snapshot(model, model.Description.Id == chat || model.Description.Id == embedding))];
+                .Select(model => Snapshot(model, model.Description.Id == chat || model.Description.Id == embedding || model.Description.Id == reranker))];
         }
     }
 
-    /// <summary>The model an id means: itself, or for an empty one the default of the kind the engine type implies.</summary>
-    public string IdOf<TEngine>(string id)
-        where TEngine : class, IModelEngine
-    {
-        if (id.Length > 0)
-            return id;
-        lock (_lock)
-            return Require<TEngine>(id).Description.Id;
-    }
-
-    /// <summary>Leases a model for one request, loading it first if need be. An empty id means the default of the kind the engine type implies.</summary>
+    /// <summary>Leases a model for one request, loading it first if need be. A role or an empty id stands for the first model of its chain (<see cref="ModelRouting"/>); nothing is fallen back to here.</summary>
     public async Task<ModelLease<TEngine>> AcquireAsync<TEngine>(string id, CancellationToken cancellationToken)
         where TEngine : class, IModelEngine
     {
@@ -203,7 +195,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
         where TEngine : class, IModelEngine
     {
         var kind = typeof(TEngine) == typeof(ITextEmbedder) ? ModelKind.Embedding : typeof(TEngine) == typeof(ITextReranker) ? ModelKind.Reranker : ModelKind.Chat;
-        var model = Require(id.Length > 0 ? id : DefaultId(kind));
+        var model = Require(_routing.Resolve(id, kind)[0]);
 
         // Token counts are every model's business; the rest is not.
         if (typeof(TEngine) != typeof(IModelEngine) && model.Description.Kind != kind)
@@ -221,31 +213,6 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
 
     private HostedModel Require(string id) =>
         _models.GetValueOrDefault(id) ?? throw new EngineException(EngineError.ModelNotFound, $"There is no model {id}.");
-
-    private string DefaultId(ModelKind kind)
-    {
-        var configured = kind switch
-        {
-            ModelKind.Chat => _options.DefaultChatModel,
-            ModelKind.Embedding => _options.DefaultEmbeddingModel,
-            _ => "",
-        };
-        if (configured.Length > 0)
-            return configured;
-        if (kind == ModelKind.Embedding)
-            return NGramEmbedder.Id;
-        if (kind == ModelKind.Reranker)
-        {
-            return _models.Values.Where(model => model.Description is { Kind: ModelKind.Reranker, Path: not null, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)?.Description.Id
-                ?? throw new EngineException(EngineError.NotSupported, "No reranking model is installed.");
-        }
-
-        // Never a remote one by itself: what people write leaves the machine only where an administrator has said so.
-        var installed = _loader.Unavailable is null
-            ? _models.Values.Where(model => model.Description is { Kind: ModelKind.Chat, Path: not null, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)
-            : null;
-        return installed?.Description.Id ?? ExtractiveEngine.Id;
-    }
 
     private Task StartLoading(HostedModel model)
     {

@@ -18,7 +18,11 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
         TrainedContext = LlamaNative.llama_model_n_ctx_train(this);
         EmbeddingWidth = LlamaNative.llama_model_n_embd_out(this);
         BeginOfSequence = LlamaNative.llama_vocab_get_add_bos(_vocabulary) ? LlamaNative.llama_vocab_bos(_vocabulary) : null;
+        HasRecurrentState = LlamaNative.llama_model_is_recurrent(this) || LlamaNative.llama_model_is_hybrid(this);
     }
+
+    /// <summary>Keeps a running state per sequence instead of, or beside, cells: its past can be neither shared in part nor cut.</summary>
+    public bool HasRecurrentState { get; }
 
     public int VocabularySize { get; }
 

@@ -161,7 +161,7 @@ public sealed class ModelHostTests : IAsyncDisposable
         configure(options);
         var catalogue = new ModelCatalogue(Options.Create(options), NullLogger<ModelCatalogue>.Instance);
         var events = new ModelEvents(new NoBroker(), NullLogger<ModelEvents>.Instance);
-        var host = new ModelHost(catalogue, _loader, events, Options.Create(options), _time, NullLogger<ModelHost>.Instance);
+        var host = new ModelHost(catalogue, _loader, new ModelRouting(catalogue, _loader, Options.Create(options)), events, Options.Create(options), _time, NullLogger<ModelHost>.Instance);
         _hosts.Add(host);
         return host;
     }

@@ -15,11 +15,11 @@ public sealed class LlamaEmbeddingTests(NativeFixture native)
     {
         await using var embedder = native.Embedder();
 
-        var together = await embedder.EmbedAsync(Texts, truncate: false, CancellationToken.None);
+        var together = await embedder.EmbedAsync(Texts, truncate: false, Requester.Unknown, CancellationToken.None);
 
         for (var i = 0; i < Texts.Length; i++)
         {
-            var alone = await embedder.EmbedAsync([Texts[i]], truncate: false, CancellationToken.None);
+            var alone = await embedder.EmbedAsync([Texts[i]], truncate: false, Requester.Unknown, CancellationToken.None);
             Assert.All(alone.Embeddings[0].Values.Zip(together.Embeddings[i].Values), pair => Assert.Equal(pair.First, pair.Second, 1e-5f));
             Assert.Equal(1, together.Embeddings[i].Values.Sum(value => (double)value * value), 5);
         }
@@ -34,8 +34,8 @@ public sealed class LlamaEmbeddingTests(NativeFixture native)
         await using var embedder = native.Embedder();
         var text = string.Join(' ', Enumerable.Repeat("cat", 500));
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => embedder.EmbedAsync(["hello", text], truncate: false, CancellationToken.None));
-        var cut = await embedder.EmbedAsync(["hello", text], truncate: true, CancellationToken.None);
+        var exception = await Assert.ThrowsAsync<EngineException>(() => embedder.EmbedAsync(["hello", text], truncate: false, Requester.Unknown, CancellationToken.None));
+        var cut = await embedder.EmbedAsync(["hello", text], truncate: true, Requester.Unknown, CancellationToken.None);
 
         Assert.Equal(EngineError.InvalidRequest, exception.Error);
         Assert.Contains("texts[1]", exception.Message, StringComparison.Ordinal);
@@ -46,9 +46,9 @@ public sealed class LlamaEmbeddingTests(NativeFixture native)
     public async Task Embed_ManyCallersAtOnce_AllGetTheirOwnVectors()
     {
         await using var embedder = native.Embedder();
-        var expected = await embedder.EmbedAsync(Texts, truncate: false, CancellationToken.None);
+        var expected = await embedder.EmbedAsync(Texts, truncate: false, Requester.Unknown, CancellationToken.None);
 
-        var results = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => embedder.EmbedAsync([Texts[i % Texts.Length]], truncate: false, CancellationToken.None)));
+        var results = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => embedder.EmbedAsync([Texts[i % Texts.Length]], truncate: false, Requester.Unknown, CancellationToken.None)));
 
         for (var i = 0; i < results.Length; i++)
             Assert.All(results[i].Embeddings[0].Values.Zip(expected.Embeddings[i % Texts.Length].Values), pair => Assert.Equal(pair.First, pair.Second, 1e-5f));

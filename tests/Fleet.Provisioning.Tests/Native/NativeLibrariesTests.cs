@@ -37,12 +37,12 @@ public sealed class NativeLibrariesTests
         var content = await File.ReadAllBytesAsync(folder["package.tgz"], TestContext.Current.CancellationToken);
         var integrity = "sha512-" + Convert.ToBase64String(SHA512.HashData(content));
 
-        await NativeLibraries.VerifyAsync(folder["package.tgz"], integrity, TestContext.Current.CancellationToken);
+        await PinnedPackage.VerifyAsync(folder["package.tgz"], integrity, TestContext.Current.CancellationToken);
         content[^1] ^= 1;
         await File.WriteAllBytesAsync(folder["package.tgz"], content, TestContext.Current.CancellationToken);
 
         var refusal = await Assert.ThrowsAsync<ProvisioningException>(
-            () => NativeLibraries.VerifyAsync(folder["package.tgz"], integrity, TestContext.Current.CancellationToken));
+            () => PinnedPackage.VerifyAsync(folder["package.tgz"], integrity, TestContext.Current.CancellationToken));
         Assert.Contains("not the pinned package", refusal.Message);
     }
 

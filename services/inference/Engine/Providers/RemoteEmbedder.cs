@@ -21,7 +21,7 @@ internal sealed class RemoteEmbedder(string id, EmbeddingProtocol protocol, Remo
 
     public TokenList Tokenize(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Tool> tools) => new([], messages.Sum(message => ApproximateTokens.Count(message.Content)));
 
-    public async Task<EmbeddingBatch> EmbedAsync(IReadOnlyList<string> texts, bool truncate, CancellationToken cancellationToken)
+    public async Task<EmbeddingBatch> EmbedAsync(IReadOnlyList<string> texts, bool truncate, Requester requester, CancellationToken cancellationToken)
     {
         Interlocked.Increment(ref _running);
         try

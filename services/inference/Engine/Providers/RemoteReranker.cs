@@ -15,7 +15,7 @@ internal sealed class RemoteReranker(RemoteModelOptions model, UpstreamClient up
 
     public TokenList Tokenize(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Tool> tools) => new([], messages.Sum(message => ApproximateTokens.Count(message.Content)));
 
-    public async Task<RerankBatch> RerankAsync(string query, IReadOnlyList<string> documents, bool truncate, CancellationToken cancellationToken)
+    public async Task<RerankBatch> RerankAsync(string query, IReadOnlyList<string> documents, bool truncate, Requester requester, CancellationToken cancellationToken)
     {
         Interlocked.Increment(ref _running);
         try

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using Fleet.Inference.Models;
 using Fleet.Inference.Telemetry;
-using Microsoft.Extensions.Options;
 
 namespace Fleet.Inference.Engine.Resilience;
 
@@ -13,25 +12,23 @@ internal readonly record struct ReplyEvent(string Model, int Choice, GenerationE
 /// model of the chain answer when one fails before its first token. After the first token nothing is switched: the reader has begun to read.
 /// </summary>
 internal sealed partial class ModelCalls(
-    ModelHost models, CircuitBreakers circuits, IOptions<FallBackOptions> fallBack, InferenceMetrics metrics, TimeProvider time, ILogger<ModelCalls> logger)
+    ModelHost models, ModelRouting routing, CircuitBreakers circuits, InferenceMetrics metrics, TimeProvider time, ILogger<ModelCalls> logger)
 {
-    private readonly Dictionary<string, IReadOnlyList<string>> _chains =
-        fallBack.Value.FallBack.ToDictionary(chain => chain.Model, chain => (IReadOnlyList<string>)[.. chain.Then], StringComparer.Ordinal);
-
     /// <summary>
     /// All replies to one prompt. One Started stands for them; it says which model answers, unless that fails after it and before the first
     /// token: then the endings say who answered.
     /// </summary>
-    /// <param name="model">Empty = the default chat model.</param>
+    /// <param name="model">A model, a role, or empty for the default chat model.</param>
     /// <param name="choices">Alike but for id and seed.</param>
     public async IAsyncEnumerable<ReplyEvent> GenerateAsync(
         string model, IReadOnlyList<GenerationRequest> choices, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var asked = models.IdOf<ITextGenerator>(model);
-        string[] chain = [asked, .. IsPortable(choices[0]) ? _chains.GetValueOrDefault(asked, []) : []];
+        var chain = routing.Resolve(model, ModelKind.Chat);
+        if (!IsPortable(choices[0]))
+            chain = [chain[0]];
         string? announced = null;
         Exception? reason = null;
-        for (var i = 0; i < chain.Length; i++)
+        for (var i = 0; i < chain.Count; i++)
         {
             var committed = false;
             await using var events = AttemptAsync(chain[i], choices, cancellationToken).GetAsyncEnumerator(cancellationToken);
@@ -46,7 +43,7 @@ internal sealed partial class ModelCalls(
                 {
                     // What a stand-in cannot do is not the caller's mistake: the reason is why the model asked for did not answer.
                     reason ??= exception;
-                    if (i == chain.Length - 1 || i == 0 && !AnotherMayAnswer(exception, choices[0]))
+                    if (i == chain.Count - 1 || i == 0 && !AnotherMayAnswer(exception, choices[0]))
                         throw reason == exception ? exception : Rethrown(reason);
 
                     Log.FallingBack(logger, chain[i], KindOf(exception), chain[i + 1]);

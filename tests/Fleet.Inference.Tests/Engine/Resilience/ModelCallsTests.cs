@@ -22,17 +22,21 @@ public sealed class ModelCallsTests : IAsyncDisposable
     private readonly CircuitBreakers _circuits;
     private readonly ModelHost _host;
     private readonly ModelCatalogue _catalogue;
+    private readonly ModelRouting _routing;
     private readonly ModelCalls _calls;
 
     public ModelCallsTests()
     {
-        var models = Options.Create(new ModelsOptions { ModelsDirectory = _directory });
+        var chain = new ModelOptions();
+        chain.FallBack.Add("up/b");
+        chain.FallBack.Add("other/c");
+        var models = Options.Create(new ModelsOptions { ModelsDirectory = _directory, Models = { ["up/a"] = chain } });
         _catalogue = new ModelCatalogue(models, NullLogger<ModelCatalogue>.Instance, _fakes);
-        _host = new ModelHost(_catalogue, new NoLoader(), new ModelEvents(new NoBroker(), NullLogger<ModelEvents>.Instance), models, _time, NullLogger<ModelHost>.Instance, _fakes);
+        _routing = new ModelRouting(_catalogue, new NoLoader(), models);
+        _host = new ModelHost(_catalogue, new NoLoader(), _routing, new ModelEvents(new NoBroker(), NullLogger<ModelEvents>.Instance), models, _time, NullLogger<ModelHost>.Instance, _fakes);
         var meters = _services.GetRequiredService<IMeterFactory>();
         _circuits = new CircuitBreakers(Options.Create(new CircuitOptions()), meters, _time, NullLogger<CircuitBreakers>.Instance);
-        var fallBack = new FallBackOptions { FallBack = { new FallBackChain { Model = "up/a", Then = { "up/b", "other/c" } }, new FallBackChain { Model = "fleet-extractive", Then = { "up/b" } } } };
-        _calls = new ModelCalls(_host, _circuits, Options.Create(fallBack), new InferenceMetrics(meters), _time, NullLogger<ModelCalls>.Instance);
+        _calls = new ModelCalls(_host, _routing, _circuits, new InferenceMetrics(meters), _time, NullLogger<ModelCalls>.Instance);
     }
 
     [Fact]
@@ -213,7 +217,7 @@ public sealed class ModelCallsTests : IAsyncDisposable
     {
         var listed = _host.List().Single(model => model.Model.Id == "up/a");
         Assert.Equal((ModelState.Ready, false, false, "openai"), (listed.State, listed.IsDefault, listed.Model.BuiltIn, listed.Model.Provider));
-        Assert.Equal("fleet-extractive", _host.IdOf<ITextGenerator>(""));
+        Assert.Equal("fleet-extractive", _routing.Default(ModelKind.Chat));
         Assert.Equal(EngineError.NotSupported, (await Assert.ThrowsAsync<EngineException>(() => _host.UnloadAsync("up/a", CancellationToken.None))).Error);
         Assert.False(await _host.DeleteAsync("up/a", CancellationToken.None));
     }
