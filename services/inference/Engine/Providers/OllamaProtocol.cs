@@ -104,7 +104,7 @@ internal sealed class OllamaProtocol(RemoteModelOptions model) : ChatProtocol(mo
         }
     }
 
-    private static JsonNode Message(ChatMessage message, IReadOnlyList<ChatMessage> messages)
+    private static JsonObject Message(ChatMessage message, IReadOnlyList<ChatMessage> messages)
     {
         var written = new JsonObject { ["role"] = message.Role.ToString().ToLowerInvariant(), ["content"] = message.Content };
         if (message.Role == ChatRole.Tool)

@@ -64,7 +64,7 @@ internal sealed class OpenAiProtocol(RemoteModelOptions model, bool extended) : 
             WriteExtended(body, request);
     }
 
-    private static JsonNode Message(ChatMessage message)
+    private static JsonObject Message(ChatMessage message)
     {
         var written = new JsonObject { ["role"] = message.Role.ToString().ToLowerInvariant() };
         if (message.Content.Length > 0 || message.ToolCalls.Count == 0)

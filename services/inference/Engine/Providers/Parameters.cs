@@ -101,5 +101,5 @@ internal sealed record Parameter(string Name, Func<GenerationRequest, bool> IsAs
         new(name, request => isAsked(request.Sampling), request => value(request.Sampling), IsSampling: true);
 
     // 0.7 and not 0.699999988.
-    private static JsonNode Round(float value) => JsonValue.Create(decimal.Round((decimal)value, 6))!;
+    private static JsonValue Round(float value) => JsonValue.Create(decimal.Round((decimal)value, 6));
 }

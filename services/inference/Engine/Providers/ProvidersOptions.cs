@@ -134,7 +134,7 @@ internal sealed class ProvidersOptionsValidator : IValidateOptions<ProvidersOpti
             yield return $"{at}:ApiKey holds characters that no key has.";
         if (provider is { Type: ProviderType.Anthropic or ProviderType.Gemini, ApiKey: "", BaseAddress: null })
             yield return $"{at}:ApiKey is needed.";
-        foreach (var (limit, value) in (ReadOnlySpan<(string, TimeSpan)>)
+        foreach (var (limit, value) in ((string, TimeSpan)[])
             [("ConnectTimeout", provider.ConnectTimeout), ("FirstByteTimeout", provider.FirstByteTimeout), ("IdleTimeout", provider.IdleTimeout), ("Timeout", provider.Timeout)])
         {
             if (value <= TimeSpan.Zero || value > TimeSpan.FromDays(1))

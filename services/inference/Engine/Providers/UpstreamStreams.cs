@@ -1,6 +1,6 @@
 namespace Fleet.Inference.Engine.Providers;
 
-/// <summary>A stream to read from, once, that counts.</summary>
+/// <summary>A stream to read from, once and asynchronously.</summary>
 internal abstract class ReadOnlyStream(Stream inner) : Stream
 {
     protected Stream Inner => inner;
@@ -24,6 +24,8 @@ internal abstract class ReadOnlyStream(Stream inner) : Stream
     }
 
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public abstract override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default);
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();

@@ -43,8 +43,10 @@ internal sealed partial class ModelCalls(
                 {
                     // What a stand-in cannot do is not the caller's mistake: the reason is why the model asked for did not answer.
                     reason ??= exception;
-                    if (i == chain.Count - 1 || i == 0 && !AnotherMayAnswer(exception, choices[0]))
-                        throw reason == exception ? exception : Rethrown(reason);
+                    if (i == 0 && !AnotherMayAnswer(exception, choices[0]) || i == chain.Count - 1 && reason == exception)
+                        throw;
+                    if (i == chain.Count - 1)
+                        throw Rethrown(reason);
 
                     Log.FallingBack(logger, chain[i], KindOf(exception), chain[i + 1]);
                     metrics.FellBack(chain[i], chain[i + 1]);
@@ -184,7 +186,7 @@ internal sealed partial class ModelCalls(
         _ => true,
     };
 
-    private static Exception Rethrown(Exception reason) => reason is EngineException engine
+    private static EngineException Rethrown(Exception reason) => reason is EngineException engine
         ? new EngineException(engine.Error, engine.Message, engine)
         {
             Queued = engine.Queued,
