@@ -59,6 +59,9 @@ public sealed class GgufWriter
         return this;
     }
 
+    /// <summary>The values of a tensor that was added.</summary>
+    public float[] Values(string name) => MemoryMarshal.Cast<byte, float>(_tensors.Find(tensor => tensor.Name == name).Data).ToArray();
+
     public byte[] ToArray()
     {
         using var stream = new MemoryStream();

@@ -8,24 +8,23 @@ namespace Fleet.Inference.Models;
 internal sealed class LlamaModelLoader(
     NativeLibraries native, IOptions<EngineOptions> options, TimeProvider time, ILoggerFactory loggers) : IModelLoader
 {
-    // Longer texts gain nothing from being embedded whole, and attention over them costs quadratic memory.
-    private const int MaxEmbeddingTokens = 8192;
-
     private readonly EngineOptions _options = options.Value;
 
     public string? Unavailable => native.Unavailable;
 
     public IModelEngine Load(ModelDescription model, IProgress<float> progress, CancellationToken cancellationToken)
     {
-        if (model.Kind == ModelKind.Reranker)
-            throw new EngineException(EngineError.NotSupported, "Reranking models are not supported yet.");
-
         var header = GgufReader.Read(model.Path!, full: true);
         GgufValidator.Validate(header);
         var loaded = LoadWeights(model.Path!, progress, cancellationToken);
         try
         {
-            return model.Kind == ModelKind.Embedding ? Embedder(model, loaded) : Generator(model, header, loaded);
+            return model.Kind switch
+            {
+                ModelKind.Embedding => Embedder(model, loaded),
+                ModelKind.Reranker => Reranker(model, header, loaded),
+                _ => Generator(model, header, loaded),
+            };
         }
         catch (LlamaException exception)
         {
@@ -65,16 +64,23 @@ internal sealed class LlamaModelLoader(
         return new InferenceEngine(model.Id, runner, _options, time, loggers.CreateLogger<InferenceEngine>());
     }
 
-    private LlamaEmbedder Embedder(ModelDescription model, SafeLlamaModel loaded)
+    private LlamaEmbedder Embedder(ModelDescription model, SafeLlamaModel loaded) => Texts(loaded, runner =>
+        new LlamaEmbedder(loaded, model.Id, runner, _options.MaxQueuedRequests, time, loggers.CreateLogger<LlamaEmbedder>()));
+
+    private LlamaReranker Reranker(ModelDescription model, GgufHeader header, SafeLlamaModel loaded) => Texts(loaded, runner =>
+        new LlamaReranker(loaded, model, header, runner, _options.MaxQueuedRequests, time, loggers.CreateLogger<LlamaReranker>()));
+
+    private TEngine Texts<TEngine>(SafeLlamaModel loaded, Func<LlamaTextRunner, TEngine> create)
     {
-        var context = Math.Min(loaded.TrainedContext, MaxEmbeddingTokens);
-        return new LlamaEmbedder(loaded, new LlamaContextSettings
+        var runner = new LlamaTextRunner(loaded, _options.BatchTokens, _options.EffectiveThreads);
+        try
         {
-            TokensPerSequence = context,
-            Sequences = LlamaEmbedder.TextsPerBatch,
-            BatchTokens = context,
-            Threads = _options.EffectiveThreads,
-            Embeddings = true,
-        }, space: $"{model.Id}:{loaded.EmbeddingWidth}", _options.MaxQueuedRequests);
+            return create(runner);
+        }
+        catch
+        {
+            runner.Dispose();
+            throw;
+        }
     }
 }

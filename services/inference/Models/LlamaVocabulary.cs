@@ -73,6 +73,8 @@ internal sealed class LlamaVocabulary : IVocabulary
         return _pieces[token];
     }
 
+    public ReadOnlyMemory<byte> Spelling(int token) => _model.Piece(token, special: true);
+
     public bool IsEndOfGeneration(int token) => _model.IsEndOfGeneration(token);
 
     private int[] Raw(string text, bool parseSpecial) =>

@@ -17,6 +17,8 @@ public sealed class NativeFixture : IDisposable
         LlamaModel.Tiny.Save(PathOf("tiny-llama"));
         LlamaModel.Small.Save(PathOf("small-llama"));
         BertModel.Tiny.Save(PathOf("tiny-bert"));
+        BertModel.TinyReranker.Save(PathOf("tiny-reranker"));
+        (LlamaModel.Tiny with { Pooling = 3 }).Save(PathOf("tiny-decoder-embedding"));
         Libraries = new NativeLibraries(Options.Create(new NativeOptions()), NullLogger<NativeLibraries>.Instance);
     }
 
@@ -34,7 +36,9 @@ public sealed class NativeFixture : IDisposable
 
     internal InferenceEngine Generator(string model = "tiny-llama", Action<EngineOptions>? configure = null) => (InferenceEngine)Load(model, ModelKind.Chat, configure);
 
-    internal ITextEmbedder Embedder() => (ITextEmbedder)Load("tiny-bert", ModelKind.Embedding, null);
+    internal LlamaEmbedder Embedder(string model = "tiny-bert", Action<EngineOptions>? configure = null) => (LlamaEmbedder)Load(model, ModelKind.Embedding, configure);
+
+    internal LlamaReranker Reranker(string model = "tiny-reranker", Action<EngineOptions>? configure = null) => (LlamaReranker)Load(model, ModelKind.Reranker, configure);
 
     internal IModelEngine Load(string model, ModelKind kind, Action<EngineOptions>? configure)
     {

@@ -64,10 +64,18 @@ internal sealed class TokenSampler
         if (_parameters.Temperature <= 0 && BestAllowed(row, buffers) is { } best)
             return best;
 
+        // A lazy grammar's mask knows only what it has been asked about, so its answer may need another look.
         var masked = buffers.Scores(logits.Length);
         row.CopyTo(masked);
-        _constraint.Mask(masked);
-        return Choose(new ScoreRow(masked, [], []), buffers);
+        for (var attempt = 0; attempt < Attempts; attempt++)
+        {
+            _constraint.Mask(masked);
+            token = Choose(new ScoreRow(masked, [], []), buffers);
+            if (_constraint.Allows(token))
+                return token;
+        }
+
+        throw new EngineException(EngineError.Internal, "No token was found that the grammar allows.");
     }
 
     /// <summary>The token is now part of the reply; it must be one the constraint allows.</summary>
