@@ -31,6 +31,7 @@ internal static class ModelMessages
             BuiltIn = snapshot.Model.BuiltIn,
             IsDefault = snapshot.IsDefault,
             Provider = snapshot.Model.Provider,
+            MemoryBytes = snapshot.MemoryBytes,
             Statistics = new ModelStatistics
             {
                 Requests = snapshot.Statistics.Requests,
@@ -40,8 +41,11 @@ internal static class ModelMessages
                 Running = snapshot.Activity.Running,
                 Queued = snapshot.Activity.Queued,
                 CachedTokens = snapshot.Activity.Gauges?.CachedTokens ?? 0,
+                Loads = snapshot.Statistics.Loads,
+                LastUsedUnixMilliseconds = snapshot.Statistics.LastUsed?.ToUnixTimeMilliseconds() ?? 0,
             },
         };
+        message.Roles.AddRange(snapshot.Roles);
         if (snapshot.Model.Created > DateTimeOffset.UnixEpoch)
             message.CreatedUnixSeconds = snapshot.Model.Created.ToUnixTimeSeconds();
         return message;

@@ -51,7 +51,7 @@ public sealed class FakeUpstream : IAsyncLifetime
         {
             using var reader = new StreamReader(context.Request.Body);
             var body = await reader.ReadToEndAsync();
-            Asked.Enqueue((context.Request.Path + context.Request.QueryString, body.Length > 0 ? JsonNode.Parse(body)!.AsObject() : [], context.Request.Headers));
+            Asked.Enqueue((context.Request.Path + context.Request.QueryString, body.Length > 0 ? JsonNode.Parse(body)!.AsObject() : [], new HeaderDictionary(context.Request.Headers.ToDictionary())));
             context.RequestAborted.Register(() => Interlocked.Increment(ref _abandoned));
             await Answer(context);
         });

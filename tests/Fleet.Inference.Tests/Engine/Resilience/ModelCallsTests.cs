@@ -33,7 +33,8 @@ public sealed class ModelCallsTests : IAsyncDisposable
         var models = Options.Create(new ModelsOptions { ModelsDirectory = _directory, Models = { ["up/a"] = chain } });
         _catalogue = new ModelCatalogue(models, NullLogger<ModelCatalogue>.Instance, _fakes);
         _routing = new ModelRouting(_catalogue, new NoLoader(), models);
-        _host = new ModelHost(_catalogue, new NoLoader(), _routing, new ModelEvents(new NoBroker(), NullLogger<ModelEvents>.Instance), models, _time, NullLogger<ModelHost>.Instance, _fakes);
+        var memory = new ModelMemory(new MachineMemory(() => []), models, Options.Create(new EngineOptions()));
+        _host = new ModelHost(_catalogue, new NoLoader(), _routing, memory, new ModelEvents(new NoBroker(), NullLogger<ModelEvents>.Instance), models, _time, NullLogger<ModelHost>.Instance, _fakes);
         var meters = _services.GetRequiredService<IMeterFactory>();
         _circuits = new CircuitBreakers(Options.Create(new CircuitOptions()), meters, _time, NullLogger<CircuitBreakers>.Instance);
         _calls = new ModelCalls(_host, _routing, _circuits, new InferenceMetrics(meters), _time, NullLogger<ModelCalls>.Instance);
@@ -313,7 +314,7 @@ public sealed class ModelCallsTests : IAsyncDisposable
     {
         public string? Unavailable => "no libraries";
 
-        public IModelEngine Load(ModelDescription model, IProgress<float> progress, CancellationToken cancellationToken) => throw new NotSupportedException();
+        public IModelEngine Load(ModelDescription model, ModelPlan plan, IProgress<float> progress, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 
     private sealed class NoBroker : IEventPublisher
