@@ -1,6 +1,12 @@
 using Fleet.Benchmarks;
 using Fleet.Benchmarks.Inference;
 
+if (args is [Hogs.Command, var seconds])
+{
+    Hogs.Run(seconds);
+    return 0;
+}
+
 Benchmark[] benchmarks = [new StartBenchmark(), new ChatBenchmark()];
 
 if (args is not [var name, ..] || name == "list")

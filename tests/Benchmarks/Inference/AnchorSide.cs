@@ -92,6 +92,8 @@ internal sealed class AnchorSide : Side
                 return_tokens = true,
             }),
         };
+        // The server gives up connections that idle for some seconds, and it stands still for longer: none is used twice.
+        request.Headers.ConnectionClose = true;
         using var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         response.EnsureSuccessStatusCode();
         using var lines = new StreamReader(await response.Content.ReadAsStreamAsync(cancellationToken));

@@ -7,20 +7,25 @@ using Fleet.Provisioning.Processes;
 
 namespace Fleet.Benchmarks.Inference;
 
+/// <summary>The dimensions of a Qwen2 model.</summary>
+internal sealed record ModelShape(string Name, int Layers, int Width, int FeedForward, int Heads, int KeyValueHeads)
+{
+    /// <summary>Qwen2.5-0.5B: what speed is measured with.</summary>
+    public static ModelShape Real { get; } = new("qwen2-0.5b", 24, 896, 4864, 14, 2);
+
+    /// <summary>A thousand requests in a minute: for what is about correctness, and to try the benchmark itself.</summary>
+    public static ModelShape Small { get; } = new("qwen2-small", 4, 128, 256, 2, 1);
+}
+
 /// <summary>
-/// A model that costs what a real one costs: the shape of Qwen2.5-0.5B with that family's own vocabulary of 151,936 tokens, and random
-/// weights. It is good for speed, and for nothing that depends on what is said.
+/// A model that costs what a real one of its shape costs, with the family's own vocabulary of 151,936 tokens, and random weights. It is
+/// good for speed, and for nothing that depends on what is said.
 /// </summary>
 internal sealed record BenchmarkModel(string Path, string Sha256)
 {
     /// <summary>Ids below this are ordinary tokens of the vocabulary; above lie control tokens and padding.</summary>
     public const int OrdinaryTokens = 140_000;
 
-    private const int Layers = 24;
-    private const int Width = 896;
-    private const int FeedForward = 4864;
-    private const int Heads = 14;
-    private const int KeyValueHeads = 2;
     private const int Context = 32_768;
     private const float Deviation = 0.02f;
     private const string Quantisation = "Q4_0";
@@ -32,11 +37,11 @@ internal sealed record BenchmarkModel(string Path, string Sha256)
 
     /// <summary>Written and quantised once per machine; its name says what it was made of.</summary>
     public static async Task<BenchmarkModel> EnsureAsync(
-        string cacheDirectory, ReferenceServer reference, IProgress<string> progress, CancellationToken cancellationToken)
+        string cacheDirectory, ModelShape shape, ReferenceServer reference, IProgress<string> progress, CancellationToken cancellationToken)
     {
         var source = await new LlamaSource(cacheDirectory).EnsureAsync(progress, cancellationToken);
         var directory = System.IO.Path.Combine(cacheDirectory, "benchmarks");
-        var path = System.IO.Path.Combine(directory, $"qwen2-0.5b-random-{Name(source)}-q4_0.gguf");
+        var path = System.IO.Path.Combine(directory, $"{shape.Name}-random-{Name(shape, source)}-q4_0.gguf");
         if (File.Exists(path))
             return At(path);
         using var held = await FileLock.AcquireAsync(
@@ -44,10 +49,10 @@ internal sealed record BenchmarkModel(string Path, string Sha256)
         if (File.Exists(path))
             return At(path);
 
-        progress.Report("Writing the benchmark model (once per machine, 1.3 GB for a moment)");
+        progress.Report($"Writing the benchmark model {shape.Name} (once per machine)");
         var whole = path + ".f16.partial";
         var quantised = path + ".partial";
-        Write(System.IO.Path.Combine(source, "models", "ggml-vocab-qwen2.gguf"), whole);
+        Write(shape, System.IO.Path.Combine(source, "models", "ggml-vocab-qwen2.gguf"), whole);
         var result = await Tool.RunAsync(reference.Quantize, [whole, quantised, Quantisation], cancellationToken);
         File.Delete(whole);
         if (!result.Succeeded)
@@ -56,53 +61,54 @@ internal sealed record BenchmarkModel(string Path, string Sha256)
         return At(path);
     }
 
-    internal static void Write(string vocabularyFile, string path)
+    internal static void Write(ModelShape shape, string vocabularyFile, string path)
     {
+        var (name, layers, width, feedForward, heads, keyValueHeads) = shape;
         var file = new GgufWriter()
-            .Set("general.architecture", "qwen2").Set("general.name", "random weights in the shape of Qwen2.5-0.5B").Set("general.file_type", 1u)
-            .Set("qwen2.block_count", (uint)Layers).Set("qwen2.context_length", (uint)Context).Set("qwen2.embedding_length", (uint)Width)
-            .Set("qwen2.feed_forward_length", (uint)FeedForward).Set("qwen2.attention.head_count", (uint)Heads)
-            .Set("qwen2.attention.head_count_kv", (uint)KeyValueHeads).Set("qwen2.rope.freq_base", 1_000_000f)
+            .Set("general.architecture", "qwen2").Set("general.name", $"{name} with random weights").Set("general.file_type", 1u)
+            .Set("qwen2.block_count", (uint)layers).Set("qwen2.context_length", (uint)Context).Set("qwen2.embedding_length", (uint)width)
+            .Set("qwen2.feed_forward_length", (uint)feedForward).Set("qwen2.attention.head_count", (uint)heads)
+            .Set("qwen2.attention.head_count_kv", (uint)keyValueHeads).Set("qwen2.rope.freq_base", 1_000_000f)
             .Set("qwen2.attention.layer_norm_rms_epsilon", 1e-6f);
         var vocabulary = TokenizerMetadata.Read(vocabularyFile);
         foreach (var (key, value) in vocabulary.Entries)
             file.SetRaw(key, value);
 
-        const int KeyValueWidth = Width / Heads * KeyValueHeads;
+        var keyValueWidth = width / heads * keyValueHeads;
         var weights = new WeightTable();
-        Matrix("token_embd.weight", Width, vocabulary.Tokens);
-        Vector("output_norm.weight", Width, 1);
-        for (var layer = 0; layer < Layers; layer++)
+        Matrix("token_embd.weight", width, vocabulary.Tokens);
+        Vector("output_norm.weight", width, 1);
+        for (var layer = 0; layer < layers; layer++)
         {
             var block = $"blk.{layer}.";
-            Vector(block + "attn_norm.weight", Width, 1);
-            Vector(block + "ffn_norm.weight", Width, 1);
-            Matrix(block + "attn_q.weight", Width, Width);
-            Matrix(block + "attn_k.weight", Width, KeyValueWidth);
-            Matrix(block + "attn_v.weight", Width, KeyValueWidth);
-            Matrix(block + "attn_output.weight", Width, Width);
-            Vector(block + "attn_q.bias", Width, 0);
-            Vector(block + "attn_k.bias", KeyValueWidth, 0);
-            Vector(block + "attn_v.bias", KeyValueWidth, 0);
-            Matrix(block + "ffn_gate.weight", Width, FeedForward);
-            Matrix(block + "ffn_up.weight", Width, FeedForward);
-            Matrix(block + "ffn_down.weight", FeedForward, Width);
+            Vector(block + "attn_norm.weight", width, 1);
+            Vector(block + "ffn_norm.weight", width, 1);
+            Matrix(block + "attn_q.weight", width, width);
+            Matrix(block + "attn_k.weight", width, keyValueWidth);
+            Matrix(block + "attn_v.weight", width, keyValueWidth);
+            Matrix(block + "attn_output.weight", width, width);
+            Vector(block + "attn_q.bias", width, 0);
+            Vector(block + "attn_k.bias", keyValueWidth, 0);
+            Vector(block + "attn_v.bias", keyValueWidth, 0);
+            Matrix(block + "ffn_gate.weight", width, feedForward);
+            Matrix(block + "ffn_up.weight", width, feedForward);
+            Matrix(block + "ffn_down.weight", feedForward, width);
         }
 
         file.Save(path);
 
-        void Matrix(string name, int columns, int rows) => file.HalfTensor(name, () => weights.Next((long)columns * rows), columns, rows);
+        void Matrix(string tensor, int columns, int rows) => file.HalfTensor(tensor, () => weights.Next((long)columns * rows), columns, rows);
 
-        void Vector(string name, int size, float value)
+        void Vector(string tensor, int size, float value)
         {
             var values = new float[size];
             Array.Fill(values, value);
-            file.Tensor(name, values, size);
+            file.Tensor(tensor, values, size);
         }
     }
 
-    private static string Name(string source) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
-        $"{Recipe}|{System.IO.Path.GetFileName(source)}|{Layers}|{Width}|{FeedForward}|{Heads}|{KeyValueHeads}|{Context}|{Deviation}|{Quantisation}")))[..12];
+    private static string Name(ModelShape shape, string source) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+        $"{Recipe}|{System.IO.Path.GetFileName(source)}|{shape}|{Context}|{Deviation}|{Quantisation}")))[..12];
 
     private static string Hash(string path)
     {

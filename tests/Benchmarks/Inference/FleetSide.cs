@@ -70,6 +70,25 @@ internal sealed class FleetSide : Side
         }
     }
 
+    /// <summary>On every connection: one that idled for minutes is closed on its next use, which the caller then repeats.</summary>
+    public override async Task WarmUpAsync()
+    {
+        for (var i = 0; i < Channels; i++)
+        {
+            try
+            {
+                await GenerateAsync(WarmUp);
+            }
+            catch (RpcException exception) when (exception.StatusCode == StatusCode.Unavailable)
+            {
+                i--;
+                if (Process.HasExited)
+                    throw new BenchmarkException($"Fleet's inference service ended:\n{Process.Tail()}");
+                await Task.Delay(TimeSpan.FromMilliseconds(100));
+            }
+        }
+    }
+
     public async Task<EngineStatus?> StatusAsync() =>
         (await Client.GetStatusAsync(new GetStatusRequest(), Headers())).Engines.FirstOrDefault(engine => engine.Model == _model);
 

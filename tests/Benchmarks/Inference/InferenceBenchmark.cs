@@ -15,7 +15,7 @@ internal static class InferenceBenchmark
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
     private static readonly TimeSpan RowLimit = TimeSpan.FromMinutes(25);
 
-    private static IReadOnlyList<Row> Rows { get; } = [new ThroughputRow(), new SharedPrefixRow(), new InterferenceRow()];
+    private static IReadOnlyList<Row> Rows { get; } = [new ThroughputRow(), new SharedPrefixRow(), new InterferenceRow(), new HogRow(), new GoodputRow(), new TurnsRow()];
 
     public static async Task<int> RunAsync(IReadOnlyList<string> arguments)
     {
@@ -51,7 +51,12 @@ internal static class InferenceBenchmark
 
         var steps = new Steps();
         var reference = options.Reference is { } directory ? ReferenceServer.At(directory) : await ReferenceServer.EnsureAsync(paths.Cache, steps, CancellationToken.None);
-        var model = options.Model is { } file ? BenchmarkModel.At(Path.GetFullPath(file)) : await BenchmarkModel.EnsureAsync(paths.Cache, reference, steps, CancellationToken.None);
+        var model = options.Model switch
+        {
+            null => await BenchmarkModel.EnsureAsync(paths.Cache, ModelShape.Real, reference, steps, CancellationToken.None),
+            InferenceOptions.SmallModel => await BenchmarkModel.EnsureAsync(paths.Cache, ModelShape.Small, reference, steps, CancellationToken.None),
+            var file => BenchmarkModel.At(Path.GetFullPath(file)),
+        };
         var work = Directory.CreateTempSubdirectory("fleet-bench-").FullName;
         var saved = Path.Combine(Directory.CreateDirectory(Path.Combine(paths.State, "bench")).FullName, $"inference-{started:yyyyMMdd-HHmmss}.json");
         try

@@ -5,6 +5,9 @@ namespace Fleet.Benchmarks.Inference;
 /// <summary>What <c>./fleet bench inference</c> was asked for.</summary>
 internal sealed record InferenceOptions
 {
+    /// <summary>To try the benchmark itself: a model that takes no time. Its figures mean nothing.</summary>
+    public const string SmallModel = "small";
+
     /// <summary>Ids of rows; empty = those of the scoreboard.</summary>
     public IReadOnlyList<string> Rows { get; init; } = [];
 
@@ -19,7 +22,7 @@ internal sealed record InferenceOptions
     /// <summary>A folder with llama-server and its siblings; null = build them.</summary>
     public string? Reference { get; init; }
 
-    /// <summary>A GGUF file; null = write the benchmark model.</summary>
+    /// <summary>A GGUF file with Qwen2's vocabulary, or <see cref="SmallModel"/>; null = write the benchmark model.</summary>
     public string? Model { get; init; }
 
     /// <summary>Pairs during which others used more processor than this are repeated.</summary>

@@ -7,8 +7,11 @@ internal sealed class InterferenceRow : Row
 {
     private const int Victims = 3;
     private const int VictimPrompt = 32;
-    private const int VictimOutput = 200;
+
+    // More than they are let have: they must not end before the long prompt is computed, and are cancelled then.
+    private const int VictimOutput = 1900;
     private const int TokensBeforeIntruder = 20;
+    private const int TokensAfterIntruder = 3;
     private const int IntruderPrompt = 1900;
     private const int IntruderOutput = 8;
     private const int SlotTokens = 2048;
@@ -42,15 +45,18 @@ internal sealed class InterferenceRow : Row
     private static async Task<IReadOnlyDictionary<string, double>> MeasureAsync(Side side, int round)
     {
         var random = new Random(HashCode.Combine(3, round));
-        var victims = Enumerable.Range(0, Victims).Select(_ => new LiveReply(side, new Ask(BenchContext.RandomTokens(random, VictimPrompt), VictimOutput))).ToList();
+        using var enough = new CancellationTokenSource();
+        var victims = Enumerable.Range(0, Victims).Select(_ => new LiveReply(side, new Ask(BenchContext.RandomTokens(random, VictimPrompt), VictimOutput), enough.Token)).ToList();
         foreach (var victim in victims)
             await victim.HasAsync(TokensBeforeIntruder);
         var intruder = await side.GenerateAsync(new Ask(BenchContext.RandomTokens(random, IntruderPrompt), IntruderOutput));
+        // A pause that has not ended yet would not be seen.
+        foreach (var (victim, had) in victims.Select(victim => (victim, victim.Tokens)).ToList())
+            await victim.HasAsync(had + TokensAfterIntruder);
+        await enough.CancelAsync();
         var replies = await Task.WhenAll(victims.Select(victim => victim.Whole));
-        if (!intruder.Completed || replies.Any(reply => !reply.Completed))
-            throw new BenchmarkException($"A reply did not complete.\n{side.Process.Tail()}");
-        if (replies.Any(reply => reply.LastAt < intruder.FirstAt))
-            throw new BenchmarkException("The streams ended before the long prompt was computed: nothing was measured.");
+        if (!intruder.Completed)
+            throw new BenchmarkException($"The long prompt was not answered.\n{side.Process.Tail()}");
 
         var gaps = replies.SelectMany(reply => reply.GapsAfter(intruder.Submitted)).ToList();
         return new Dictionary<string, double> { ["pause_s"] = gaps.Max(), ["gap_p99_s"] = gaps.At(99), ["intruder_s"] = intruder.FirstToken };

@@ -5,13 +5,15 @@ internal sealed class LiveReply
 {
     private readonly Reply _reply;
 
-    public LiveReply(Side side, Ask ask)
+    public LiveReply(Side side, Ask ask, CancellationToken cancellationToken)
     {
         _reply = new Reply(ask);
-        Whole = side.GenerateIntoAsync(_reply);
+        Whole = side.GenerateIntoAsync(_reply, cancellationToken);
     }
 
     public Task<Reply> Whole { get; }
+
+    public int Tokens => _reply.Tokens;
 
     /// <exception cref="BenchmarkException">It ended with fewer.</exception>
     public async Task HasAsync(int tokens)

@@ -3,6 +3,8 @@ namespace Fleet.Benchmarks.Inference;
 /// <summary>One of the compared servers.</summary>
 internal abstract class Side(MeasuredProcess process) : IAsyncDisposable
 {
+    protected static readonly Ask WarmUp = new(BenchContext.RandomTokens(new Random(7), 16), 8);
+
     public MeasuredProcess Process { get; } = process;
 
     /// <summary>What it was started with, for the report.</summary>
@@ -29,6 +31,9 @@ internal abstract class Side(MeasuredProcess process) : IAsyncDisposable
 
     public async Task<IReadOnlyList<Reply>> GenerateAllAsync(IEnumerable<Ask> asks, CancellationToken cancellationToken = default) =>
         await Task.WhenAll(asks.Select(ask => GenerateAsync(ask, cancellationToken)));
+
+    /// <summary>A request like those to come, after standing still.</summary>
+    public virtual Task WarmUpAsync() => GenerateAsync(WarmUp);
 
     public virtual async ValueTask DisposeAsync()
     {
