@@ -14,21 +14,14 @@ internal static class InferenceSetup
 
     public static IServiceCollection AddInference(this IServiceCollection services)
     {
-        services.AddOptions<ModelsOptions>().BindConfiguration(ModelsOptions.SectionName).ValidateOnStart();
         services.AddOptions<EngineOptions>().BindConfiguration(EngineOptions.SectionName).ValidateOnStart();
         services.AddOptions<NativeOptions>().BindConfiguration(NativeOptions.SectionName).ValidateOnStart();
-        services.AddSingleton<IValidateOptions<ModelsOptions>, ModelsOptionsValidator>();
         services.AddSingleton<IValidateOptions<EngineOptions>, EngineOptionsValidator>();
         services.AddSingleton<IValidateOptions<NativeOptions>, NativeOptionsValidator>();
 
         services.AddSingleton<NativeLibraries>();
-        services.AddSingleton<IModelLoader, LlamaModelLoader>();
-        services.AddSingleton<ModelCatalogue>();
-        services.AddSingleton<ModelHost>();
-        services.AddHostedService(provider => provider.GetRequiredService<ModelHost>());
         services.AddSingleton<InferenceMetrics>();
-        services.AddSingleton<ModelEvents>();
-        services.AddHostedService(provider => provider.GetRequiredService<ModelEvents>());
+        services.AddModels();
         services.AddHealthChecks().AddCheck<NativeLibrariesCheck>("native-libraries", tags: [HealthEndpoints.ReadyTag]);
         services.AddGrpc(options =>
         {

@@ -75,6 +75,9 @@ public sealed class GgufWriter
     /// <param name="value">Type and content, as they stand after the key.</param>
     public GgufWriter SetRaw(string key, byte[] value) => Add(key, writer => writer.Write(value));
 
+    /// <summary>The values of a tensor that was added.</summary>
+    public float[] Values(string name) => MemoryMarshal.Cast<byte, float>(_tensors.Find(tensor => tensor.Name == name).Data()).ToArray();
+
     public byte[] ToArray()
     {
         using var stream = new MemoryStream();

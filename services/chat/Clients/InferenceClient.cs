@@ -30,6 +30,8 @@ internal sealed partial class InferenceClient(ServiceChannels channels, ServiceT
         var text = new StringBuilder(request.ContinueFrom);
         GenerationUpdate.Started? started = null;
         var generated = 0;
+        var choices = Math.Max(1, request.Choices);
+        var ended = 0;
         var fruitless = 0;
         var lastSign = time.GetTimestamp();
 
@@ -74,9 +76,14 @@ internal sealed partial class InferenceClient(ServiceChannels channels, ServiceT
                             var delta = response.Delta;
                             fruitless = 0;
                             generated += delta.TokenIds.Count;
-                            text.Append(delta.Text);
-                            if (delta.Text.Length > 0 || delta.Logprobs.Count > 0)
-                                yield return new GenerationUpdate.Delta(delta.Text, delta.TokenIds.Count, delta.Logprobs);
+                            text.Append(delta.Raw.Length > 0 ? delta.Raw : delta.Text);
+                            var update = new GenerationUpdate.Delta(delta.Text, delta.TokenIds.Count, delta.Logprobs)
+                            {
+                                Choice = delta.Choice,
+                                Reasoning = delta.Reasoning,
+                                ToolCalls = delta.ToolCalls,
+                            };
+                            if (!update.IsEmpty) yield return update;
                             break;
 
                         case GenerateResponse.EventOneofCase.Finished:
@@ -84,15 +91,23 @@ internal sealed partial class InferenceClient(ServiceChannels channels, ServiceT
                             // After a break the engine counts its own part only; ours is the whole.
                             var completion = attempt.ContinueFrom == request.ContinueFrom ? usage?.CompletionTokens ?? generated : generated;
                             yield return new GenerationUpdate.Finished(response.Finished.Reason,
-                                started?.PromptTokens ?? usage?.PromptTokens ?? 0, started?.CachedTokens ?? usage?.CachedTokens ?? 0, completion);
-                            yield break;
+                                started?.PromptTokens ?? usage?.PromptTokens ?? 0, started?.CachedTokens ?? usage?.CachedTokens ?? 0, completion)
+                            {
+                                Choice = response.Finished.Choice,
+                                ReasoningTokens = usage?.ReasoningTokens ?? 0,
+                                Prediction = (usage?.DraftedTokens ?? 0, usage?.AcceptedTokens ?? 0),
+                            };
+                            if (++ended == choices) yield break;
+                            break;
                     }
                 }
             }
 
             cancellationToken.ThrowIfCancellationRequested();
             var delay = NextDelay(failure, started is null ? firstAnswerWindow : options.Value.ReconnectWindow, lastSign, ++fruitless);
-            if (delay is null || time.GetUtcNow() >= deadline) throw GenerationException.From(failure);
+            // Several choices cannot be taken up again: what was said differs from choice to choice.
+            var isLost = choices > 1 && generated > 0;
+            if (delay is null || isLost || time.GetUtcNow() >= deadline) throw GenerationException.From(failure);
 
             Log.TryingAgain(logger, request.RequestId, failure.StatusCode, generated);
             await Task.Delay(delay.Value, time, cancellationToken).ConfigureAwait(false);
@@ -108,6 +123,10 @@ internal sealed partial class InferenceClient(ServiceChannels channels, ServiceT
     /// <exception cref="GenerationException">Inference refused, failed or stayed away.</exception>
     public Task<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) =>
         UnaryAsync((client, call) => client.EmbedAsync(request, call), options.Value.Timeout, cancellationToken);
+
+    /// <inheritdoc cref="EmbedAsync"/>
+    public Task<RerankResponse> RerankAsync(RerankRequest request, CancellationToken cancellationToken) =>
+        UnaryAsync((client, call) => client.RerankAsync(request, call), options.Value.Timeout, cancellationToken);
 
     /// <inheritdoc cref="EmbedAsync"/>
     public Task<ListModelsResponse> ListModelsAsync(CancellationToken cancellationToken) =>

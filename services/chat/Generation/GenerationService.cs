@@ -33,7 +33,7 @@ internal sealed partial class GenerationService(InferenceClient inference, Npgsq
             {
                 Note(call, updates.Current);
                 // Before the last word goes out: who has seen the end may rely on the count.
-                if (updates.Current is GenerationUpdate.Finished) await SettleAsync(call).ConfigureAwait(false);
+                if (updates.Current is GenerationUpdate.Finished && ++call.Ended == Math.Max(1, request.Choices)) await SettleAsync(call).ConfigureAwait(false);
                 yield return updates.Current;
             }
         }
@@ -73,8 +73,9 @@ internal sealed partial class GenerationService(InferenceClient inference, Npgsq
             case GenerationUpdate.Finished finished:
                 call.PromptTokens = finished.PromptTokens;
                 call.CachedTokens = finished.CachedTokens;
-                call.CompletionTokens = finished.CompletionTokens;
-                call.FinishReason = finished.Reason == FinishReason.Length ? "length" : "stop";
+                call.FinishedTokens += finished.CompletionTokens;
+                call.CompletionTokens = Math.Max(call.CompletionTokens, call.FinishedTokens);
+                call.FinishReason = finished.ReasonText;
                 break;
         }
     }
@@ -142,6 +143,8 @@ internal sealed partial class GenerationService(InferenceClient inference, Npgsq
         public int PromptTokens { get; set; }
         public int CachedTokens { get; set; }
         public int CompletionTokens { get; set; }
+        public int FinishedTokens { get; set; }
+        public int Ended { get; set; }
         public TimeSpan? FirstToken { get; set; }
         public string? FinishReason { get; set; }
         public string? ErrorType { get; set; }

@@ -184,7 +184,7 @@ public sealed record PlainMessage
 internal sealed record GeneratedText(string Id, string Model, string Content, string FinishReason, TokenCounts TokenCounts)
 {
     public static GeneratedText Of(GenerateRequest call, string model, string content, GenerationUpdate.Finished finished) => new(
-        call.RequestId, model, content, finished.Reason == Contracts.Inference.V1.FinishReason.Length ? "length" : "stop",
+        call.RequestId, model, content, finished.ReasonText,
         new TokenCounts(finished.PromptTokens, finished.CachedTokens, finished.CompletionTokens));
 }
 

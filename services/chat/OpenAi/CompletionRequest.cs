@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Fleet.Contracts.Inference.V1;
@@ -12,11 +11,15 @@ namespace Fleet.Chat.OpenAi;
 internal sealed record CompletionRequest(GenerateRequest Call, bool Stream, bool IncludeUsage, bool Logprobs)
 {
     private const int MostStops = 16;
+    private const int MostChoices = 16;
 
     public static CompletionRequest Chat(OpenAiJson json, HttpContext http)
     {
         RefuseChatExtras(json);
         var (call, stream, includeUsage) = Common(json, http);
+        ToolFields.Read(json, call);
+        call.ResponseFormat = FormatFields.Read(json);
+        call.Reasoning = ReadReasoning(json);
         call.MaxTokens = (int?)json.Integer("max_completion_tokens", 1, 1_000_000) ?? (int?)json.Integer("max_tokens", 1, 1_000_000) ?? 0;
         call.Logprobs = json.Boolean("logprobs");
         call.TopLogprobs = (int?)json.Integer("top_logprobs", 0, 20) ?? 0;
@@ -46,7 +49,8 @@ internal sealed record CompletionRequest(GenerateRequest Call, bool Stream, bool
 
     private static (GenerateRequest Call, bool Stream, bool IncludeUsage) Common(OpenAiJson json, HttpContext http)
     {
-        if (json.Integer("n", 1, 128) > 1) throw OpenAiException.Unsupported("n", "Only one completion per request is supported.");
+        var choices = json.Integer("n", 1, 128) ?? 1;
+        if (choices > MostChoices) throw OpenAiException.Unsupported("n", $"At most {MostChoices} completions per request are supported.");
         var stops = json.Strings("stop", MostStops);
         if (stops.Any(string.IsNullOrEmpty)) throw OpenAiException.Invalid("stop", "A stop sequence must not be empty.");
 
@@ -55,7 +59,8 @@ internal sealed record CompletionRequest(GenerateRequest Call, bool Stream, bool
             Model = json.String("model") ?? "",
             RequestId = Guid.CreateVersion7().ToString(),
             Caller = new Caller { TenantId = http.User.TenantId(), UserId = http.User.UserId().ToString(), Lane = Lane.Interactive },
-            Sampling = ReadSampling(json),
+            Sampling = SamplingFields.Read(json),
+            Choices = (int)choices,
         };
         call.Stop.AddRange(stops);
         var stream = json.Boolean("stream");
@@ -70,50 +75,25 @@ internal sealed record CompletionRequest(GenerateRequest Call, bool Stream, bool
         return (call, stream, includeUsage);
     }
 
-    private static SamplingParameters ReadSampling(OpenAiJson json)
+    private static Reasoning? ReadReasoning(OpenAiJson json) => json.String("reasoning_effort") switch
     {
-        var sampling = new SamplingParameters();
-        if (json.Number("temperature", 0, 2) is { } temperature) sampling.Temperature = (float)temperature;
-        if (json.Number("top_p", 0, 1) is { } topP) sampling.TopP = (float)topP;
-        if (json.Number("frequency_penalty", -2, 2) is { } frequency) sampling.FrequencyPenalty = (float)frequency;
-        if (json.Number("presence_penalty", -2, 2) is { } presence) sampling.PresencePenalty = (float)presence;
-        // Any 64-bit seed is allowed there; ours has 32 bits.
-        if (json.Integer("seed", long.MinValue, long.MaxValue) is { } seed) sampling.Seed = unchecked((uint)(seed ^ (seed >> 32)));
-        if (!json.TryGet("logit_bias", out var bias)) return sampling;
-
-        if (bias.ValueKind != JsonValueKind.Object) throw OpenAiException.Invalid("logit_bias", "'logit_bias' must be an object.");
-        foreach (var entry in bias.EnumerateObject())
-        {
-            if (!int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var token)
-                || entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetSingle(out var addend) || addend is < -100 or > 100)
-            {
-                throw OpenAiException.Invalid("logit_bias", "'logit_bias' must map token ids to numbers between -100 and 100.");
-            }
-
-            sampling.LogitBias[token] = addend;
-        }
-
-        return sampling;
-    }
+        null => null,
+        "none" => new Reasoning { Enabled = false, Effort = "none" },
+        "minimal" or "low" or "medium" or "high" or "xhigh" or "max" => new Reasoning { Enabled = true, Effort = json.String("reasoning_effort")! },
+        _ => throw OpenAiException.Invalid("reasoning_effort", "'reasoning_effort' is one of none, minimal, low, medium, high, xhigh, max."),
+    };
 
     /// <summary>What would change the meaning of the answer is refused, not ignored.</summary>
     private static void RefuseChatExtras(OpenAiJson json)
     {
-        foreach (var name in (string[])["tools", "functions"])
-        {
-            if (json.TryGet(name, out var tools) && (tools.ValueKind != JsonValueKind.Array || tools.GetArrayLength() > 0))
-                throw OpenAiException.Unsupported(name, "The models of this fleet do not call tools yet.");
-        }
-
         foreach (var name in (string[])["audio", "web_search_options"])
         {
             if (json.TryGet(name, out _)) throw OpenAiException.Unsupported(name, $"'{name}' is not supported.");
         }
 
-        if (json.TryGet("response_format", out var format)
-            && (format.ValueKind != JsonValueKind.Object || new OpenAiJson(format).String("type") is not "text"))
+        foreach (var name in (string[])["functions", "function_call"])
         {
-            throw OpenAiException.Unsupported("response_format", "Only {\"type\":\"text\"} is supported as yet.");
+            if (json.TryGet(name, out _)) throw OpenAiException.Unsupported(name, $"'{name}' is the old form; send 'tools' and 'tool_choice'.");
         }
 
         if (json.Strings("modalities", 8).Any(modality => modality != "text"))
@@ -132,9 +112,16 @@ internal sealed record CompletionRequest(GenerateRequest Call, bool Stream, bool
             "tool" => Role.Tool,
             _ => throw OpenAiException.Invalid($"{at}.role", "A role is one of system, developer, user, assistant, tool."),
         };
-        if (json.TryGet("tool_calls", out var calls) && (calls.ValueKind != JsonValueKind.Array || calls.GetArrayLength() > 0))
-            throw OpenAiException.Unsupported($"{at}.tool_calls", "The models of this fleet do not call tools yet.");
-        return new ChatMessage { Role = role, Content = ReadContent(json, role, $"{at}.content") };
+        var read = new ChatMessage
+        {
+            Role = role,
+            Content = ReadContent(json, role, $"{at}.content"),
+            Name = role == Role.Tool ? json.String("name") ?? "" : "",
+            ToolCallId = role == Role.Tool ? json.String("tool_call_id") ?? throw OpenAiException.Invalid($"{at}.tool_call_id", "A tool's message needs 'tool_call_id'.") : "",
+            Reasoning = role == Role.Assistant ? json.String("reasoning_content") ?? json.String("reasoning") ?? "" : "",
+        };
+        if (role == Role.Assistant) read.ToolCalls.AddRange(ToolFields.ReadCalls(json, at));
+        return read;
     }
 
     private static string ReadContent(OpenAiJson message, Role role, string at)

@@ -24,6 +24,7 @@ internal static class OpenAiEndpoints
         v1.MapPost("chat/completions", ChatAsync).WithName("CreateChatCompletion").WithSummary("Chat completion");
         v1.MapPost("completions", TextAsync).WithName("CreateCompletion").WithSummary("Text completion");
         v1.MapPost("embeddings", EmbedAsync).WithName("CreateEmbedding").WithSummary("Embeddings");
+        v1.MapPost("rerank", RerankEndpoint.HandleAsync).WithName("CreateRerank").WithSummary("Documents in the order of their relevance to a query");
         v1.MapGet("models", ModelsAsync).WithName("ListOpenAiModels").WithSummary("Models the caller may use");
         v1.MapGet("models/{**id}", ModelAsync).WithName("RetrieveOpenAiModel").WithSummary("One model; its id may contain slashes");
     }
@@ -89,33 +90,33 @@ internal static class OpenAiEndpoints
     private static async IAsyncEnumerable<StreamFrame> FramesAsync(CompletionRequest request, bool isChat, CompletionWriter writer,
         GenerationService generation, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        var ended = new List<GenerationUpdate.Finished>();
         await foreach (var update in generation.GenerateAsync(request.Call, "openai", cancellationToken).ConfigureAwait(false))
         {
             switch (update)
             {
                 case GenerationUpdate.Started started:
                     writer.Model = started.Model;
-                    if (isChat) yield return writer.First();
+                    for (var choice = 0; isChat && choice < request.Call.Choices; choice++) yield return writer.First(choice);
                     break;
                 case GenerationUpdate.Delta delta:
                     yield return writer.Delta(delta);
                     break;
                 case GenerationUpdate.Finished finished:
+                    ended.Add(finished);
                     yield return writer.Last(finished);
-                    if (request.IncludeUsage) yield return writer.Usage(finished);
                     break;
             }
         }
 
+        if (request.IncludeUsage) yield return writer.Usage(ended);
         yield return CompletionWriter.DoneFrame;
     }
 
     private static async Task<IResult> CollectAsync(CompletionRequest request, CompletionWriter writer, GenerationService generation,
         CancellationToken cancellationToken)
     {
-        var text = new StringBuilder();
-        var logprobs = new List<TokenLogprob>();
-        GenerationUpdate.Finished? finished = null;
+        var choices = Enumerable.Range(0, request.Call.Choices).Select(_ => new CompletionChoice()).ToList();
         await foreach (var update in generation.GenerateAsync(request.Call, "openai", cancellationToken).ConfigureAwait(false))
         {
             switch (update)
@@ -124,16 +125,15 @@ internal static class OpenAiEndpoints
                     writer.Model = started.Model;
                     break;
                 case GenerationUpdate.Delta delta:
-                    text.Append(delta.Text);
-                    logprobs.AddRange(delta.Logprobs);
+                    choices[delta.Choice].Add(delta);
                     break;
-                case GenerationUpdate.Finished end:
-                    finished = end;
+                case GenerationUpdate.Finished finished:
+                    choices[finished.Choice].Finished = finished;
                     break;
             }
         }
 
-        return Json(writer.Whole(text.ToString(), request.Logprobs ? logprobs : null, finished!));
+        return Json(writer.Whole(choices, request.Logprobs));
     }
 
     private static async Task<IResult> EmbedAsync(HttpContext http, InferenceClient inference, CancellationToken cancellationToken)

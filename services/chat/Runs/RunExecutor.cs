@@ -1,6 +1,5 @@
 using Fleet.Chat.Clients;
 using Fleet.Chat.Sessions;
-using Fleet.Contracts.Inference.V1;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -145,7 +144,7 @@ internal sealed partial class RunExecutor(RunStore store, IRunLog log, RunPrepar
                 progress.PromptTokens = finished.PromptTokens;
                 progress.CachedTokens = finished.CachedTokens;
                 progress.CompletionTokens = progress.EarlierTokens + finished.CompletionTokens;
-                turn.Finish = finished.Reason == FinishReason.Length ? "length" : "stop";
+                turn.Finish = finished.ReasonText;
                 break;
         }
     }

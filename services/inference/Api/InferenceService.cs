@@ -28,7 +28,7 @@ internal sealed class InferenceService(ModelHost models, NativeLibraries native,
             var texts = RequestReader.Read(request);
             using var lease = await models.AcquireAsync<ITextEmbedder>(request.Model, cancellationToken);
             var started = time.GetTimestamp();
-            var batch = await lease.Engine.EmbedAsync(texts, request.Truncate, cancellationToken);
+            var batch = await CountedAsync(lease.Statistics, lease.Engine.EmbedAsync(texts, request.Truncate, RequestReader.Read(request.Caller), cancellationToken));
             lease.Statistics.Completed(batch.PromptTokens, 0);
             metrics.Embedded(lease.Model.Id, batch.PromptTokens, time.GetElapsedTime(started));
 
@@ -55,7 +55,7 @@ internal sealed class InferenceService(ModelHost models, NativeLibraries native,
             var documents = RequestReader.Read(request);
             using var lease = await models.AcquireAsync<ITextReranker>(request.Model, cancellationToken);
             var started = time.GetTimestamp();
-            var batch = await lease.Engine.RerankAsync(request.Query, documents, request.Truncate, cancellationToken);
+            var batch = await CountedAsync(lease.Statistics, lease.Engine.RerankAsync(request.Query, documents, request.Truncate, RequestReader.Read(request.Caller), cancellationToken));
             lease.Statistics.Completed(batch.PromptTokens, 0);
             metrics.Embedded(lease.Model.Id, batch.PromptTokens, time.GetElapsedTime(started));
 
@@ -159,6 +159,20 @@ internal sealed class InferenceService(ModelHost models, NativeLibraries native,
             // All choices start from the same prompt: one Started stands for them.
             if (choice == 0 || events.Current is not Engine.GenerationStarted)
                 yield return events.Current.ToMessage(lease.Model.Id, choice, cached);
+        }
+    }
+
+    /// <summary>What fails is counted, as with replies; what was cancelled is not.</summary>
+    private static async Task<T> CountedAsync<T>(Models.ModelStatistics statistics, Task<T> work)
+    {
+        try
+        {
+            return await work;
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            statistics.Failed();
+            throw;
         }
     }
 

@@ -153,9 +153,10 @@ internal static partial class RequestReader
         return xtc is { Probability: > 0, Threshold: <= 0.5f } ? xtc : null;
     }
 
-    private static Requester Read(Caller? caller) => caller is null
+    /// <summary>The embeddings lane is bulk work too: a query that somebody waits for comes in the interactive one.</summary>
+    public static Requester Read(Caller? caller) => caller is null
         ? Requester.Unknown
-        : new Requester(caller.TenantId, caller.UserId, caller.Lane == Contracts.Inference.V1.Lane.Batch ? Engine.Lane.Batch : Engine.Lane.Interactive);
+        : new Requester(caller.TenantId, caller.UserId, caller.Lane is Contracts.Inference.V1.Lane.Batch or Contracts.Inference.V1.Lane.Embeddings ? Engine.Lane.Batch : Engine.Lane.Interactive);
 
     private static Engine.ToolChoice Read(Contracts.Inference.V1.ToolChoice? choice, RepeatedField<Contracts.Inference.V1.Tool> tools)
     {

@@ -28,13 +28,13 @@ internal interface ITextEmbedder : IModelEngine
     string Space { get; }
 
     /// <summary>Embeds texts in order; vectors have length one. A text beyond the context is cut or refused.</summary>
-    Task<EmbeddingBatch> EmbedAsync(IReadOnlyList<string> texts, bool truncate, CancellationToken cancellationToken);
+    Task<EmbeddingBatch> EmbedAsync(IReadOnlyList<string> texts, bool truncate, Requester requester, CancellationToken cancellationToken);
 }
 
 internal interface ITextReranker : IModelEngine
 {
     /// <summary>Scores documents against a query, in order; between 0 and 1, higher is more relevant. One beyond the context is cut or refused.</summary>
-    Task<RerankBatch> RerankAsync(string query, IReadOnlyList<string> documents, bool truncate, CancellationToken cancellationToken);
+    Task<RerankBatch> RerankAsync(string query, IReadOnlyList<string> documents, bool truncate, Requester requester, CancellationToken cancellationToken);
 }
 
 internal sealed record RerankBatch(IReadOnlyList<double> Scores, int PromptTokens);

@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Fleet.Inference.Engine.Sampling;
 using Fleet.Inference.Models;
 using Fleet.Inference.Scheduling;
 
@@ -24,7 +25,6 @@ internal sealed class Reply
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TimeSpan _queued;
     private TimeSpan _firstToken;
-    private volatile bool _cancelled;
 
     public Reply(GenerationRequest request, IReadOnlyList<int> prompt, int contextTokens, IVocabulary vocabulary, TimeProvider time)
     {
@@ -32,9 +32,19 @@ internal sealed class Reply
         _vocabulary = vocabulary;
         _time = time;
         _arrived = time.GetTimestamp();
-        _sampler = new TokenSampler(request.Sampling, vocabulary.Size, (uint)Random.Shared.NextInt64());
+        _sampler = new TokenSampler(request.Sampling, vocabulary, [.. prompt], constraint: null, (ulong)Random.Shared.NextInt64());
         _stop = new StopSequenceMatcher(request.Stop);
-        Sequence = new Sequence(prompt);
+        Sequence = new Sequence(prompt)
+        {
+            TenantId = request.Requester.TenantId,
+            UserId = request.Requester.UserId,
+            Lane = request.Requester.Lane,
+            MaxTokens = request.MaxTokens,
+            BypassCache = request.BypassPrefixCache,
+            Arrived = time.GetUtcNow(),
+            Deadline = request.Deadline,
+            Owner = this,
+        };
 
         var room = contextTokens - prompt.Count;
         _limit = request.MaxTokens > 0 ? Math.Min(request.MaxTokens, room) : room;
@@ -47,22 +57,22 @@ internal sealed class Reply
 
     public Sequence Sequence { get; }
 
-    public bool Cancelled => _cancelled;
-
     public SequenceActivity Activity => new(_request.RequestId, Sequence.Status switch
     {
         SequenceStatus.Waiting => "waiting",
+        SequenceStatus.Held => "held",
         SequenceStatus.Prefill => "prefill",
+        SequenceStatus.Preempted => "preempted",
         _ => "decode",
     }, Sequence.PromptTokens, Sequence.GeneratedTokens);
 
-    public void Cancel() => _cancelled = true;
+    public void Cancel() => Sequence.Cancel();
 
     /// <summary>The reply has its slot.</summary>
     public void Started()
     {
         _queued = _time.GetElapsedTime(_arrived);
-        _events.Writer.TryWrite(new GenerationStarted(Sequence.PromptTokens, CachedTokens: 0, _queued));
+        _events.Writer.TryWrite(new GenerationStarted(Sequence.PromptTokens, Sequence.CachedTokens, _queued));
     }
 
     /// <summary>Draws the next token and delivers what it adds. Returns why the reply is over, or null.</summary>
@@ -74,9 +84,10 @@ internal sealed class Reply
         if (_vocabulary.IsEndOfGeneration(token))
             return FinishReason.Stop;
 
+        _sampler.Accept(token);
         Sequence.Append(token);
         var text = _stop.Append(_detokenizer.Append(_vocabulary.Bytes(token).Span));
-        IReadOnlyList<TokenLogprob> logprobs = _request.Logprobs ? [Logprob(logits, token)] : [];
+        IReadOnlyList<TokenLogprob> logprobs = _request.Logprobs ? [LogProbabilities.Of(logits, token, _request.TopLogprobs, _vocabulary)] : [];
         _events.Writer.TryWrite(new GenerationDelta(text, [token], logprobs));
 
         if (_stop.Matched)
@@ -102,12 +113,5 @@ internal sealed class Reply
     {
         _events.Writer.TryComplete(exception);
         _ended.TrySetResult();
-    }
-
-    private TokenLogprob Logprob(ReadOnlySpan<float> logits, int token)
-    {
-        var (chosen, top) = TokenSampler.Logprobs(logits, token, _request.TopLogprobs);
-        return new TokenLogprob(token, _vocabulary.Bytes(token), chosen,
-            [.. top.Select(entry => new TokenLogprob(entry.Token, _vocabulary.Bytes(entry.Token), entry.Logprob, []))]);
     }
 }

@@ -49,5 +49,8 @@ internal interface IVocabulary
     /// <summary>A token's bytes, perhaps part of a character; empty for control tokens.</summary>
     ReadOnlyMemory<byte> Bytes(int token);
 
+    /// <summary>Like <see cref="Bytes"/>, but control tokens are spelt out: what grammars match.</summary>
+    ReadOnlyMemory<byte> Spelling(int token) => Bytes(token);
+
     bool IsEndOfGeneration(int token);
 }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using Fleet.Contracts.Events;
 using Fleet.Inference.Engine;
 using Fleet.Inference.Engine.Extractive;
 using Fleet.Inference.Engine.NGram;
@@ -19,6 +18,8 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     private readonly Dictionary<string, HostedModel> _models = new(StringComparer.Ordinal);
     private readonly ModelCatalogue _catalogue;
     private readonly IModelLoader _loader;
+    private readonly ModelRouting _routing;
+    private readonly ModelMemory _memory;
     private readonly ModelEvents _events;
     private readonly ModelsOptions _options;
     private readonly TimeProvider _time;
@@ -26,9 +27,12 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private bool _disposed;
 
-    public ModelHost(ModelCatalogue catalogue, IModelLoader loader, ModelEvents events, IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger)
+    public ModelHost(
+        ModelCatalogue catalogue, IModelLoader loader, ModelRouting routing, ModelMemory memory, ModelEvents events,
+        IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger)
     {
-        (_catalogue, _loader, _events, _options, _time, _logger) = (catalogue, loader, events, options.Value, time, logger);
+        (_catalogue, _loader, _routing, _memory, _events) = (catalogue, loader, routing, memory, events);
+        (_options, _time, _logger) = (options.Value, time, logger);
         _catalogue.Changed += FollowCatalogue;
         FollowCatalogue();
     }
@@ -37,15 +41,16 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     {
         lock (_lock)
         {
-            var chat = DefaultId(ModelKind.Chat);
-            var embedding = DefaultId(ModelKind.Embedding);
+            var chat = _routing.Default(ModelKind.Chat);
+            var embedding = _routing.Default(ModelKind.Embedding);
+            var reranker = _routing.Default(ModelKind.Reranker);
             return [.. _models.Values
                 .OrderBy(model => model.Description.BuiltIn).ThenBy(model => model.Description.Id, StringComparer.Ordinal)
-                .Select(model => Snapshot(model, model.Description.Id == chat || model.Description.Id == embedding))];
+                .Select(model => Snapshot(model, model.Description.Id == chat || model.Description.Id == embedding || model.Description.Id == reranker))];
         }
     }
 
-    /// <summary>Leases a model for one request, loading it first if need be. An empty id means the default of the kind the engine type implies.</summary>
+    /// <summary>Leases a model for one request, loading it first if need be. A role or an empty id stands for the first model of its chain (<see cref="ModelRouting"/>); nothing is fallen back to here.</summary>
     public async Task<ModelLease<TEngine>> AcquireAsync<TEngine>(string id, CancellationToken cancellationToken)
         where TEngine : class, IModelEngine
     {
@@ -59,7 +64,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
                     throw new EngineException(EngineError.Unavailable, $"The model {model.Description.Id} is being unloaded.") { RetryAfter = BusyRetry };
                 if (model.State == ModelState.Ready)
                     return Lease<TEngine>(model);
-                if (model.State == ModelState.Failed && _time.GetElapsedTime(model.FailedAt) < _options.RetryFailedAfter)
+                if (model.State == ModelState.Failed && _time.GetElapsedTime(model.FailedAt) < (model.RetryAfter ?? _options.RetryFailedAfter))
                     throw Failed(model);
 
                 loading = StartLoading(model);
@@ -133,7 +138,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
         return _catalogue.Delete(id);
     }
 
-    /// <summary>Nothing is loaded before it is asked for; being created at start finds the models and says what is missing.</summary>
+    /// <summary>Being created at start finds the models and says what is missing; <see cref="ModelPreloader"/> loads those that must be there.</summary>
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>After the server has stopped taking calls.</summary>
@@ -146,10 +151,15 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
 
         _catalogue.Changed -= FollowCatalogue;
         await _stopping.CancelAsync();
-        Task[] loading;
+        Task[] busy;
         lock (_lock)
-            loading = [.. _models.Values.Select(model => model.Loading)];
-        await Task.WhenAll(loading);
+        {
+            foreach (var model in _models.Values)
+                model.IdleTimer?.Dispose();
+            busy = [.. _models.Values.SelectMany(model => (Task[])[model.Loading, model.Unloading])];
+        }
+
+        await Task.WhenAll(busy);
 
         IModelEngine[] engines;
         lock (_lock)
@@ -170,6 +180,8 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     {
         model.Leases++;
         model.LastUsed = _time.GetTimestamp();
+        model.Statistics.Used(_time.GetUtcNow());
+        model.IdleTimer?.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         return new ModelLease<TEngine>(model.Description, (TEngine)model.Engine!, model.Statistics, () => Release(model));
     }
 
@@ -179,8 +191,11 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
         {
             model.Leases--;
             model.LastUsed = _time.GetTimestamp();
-            if (model.Leases == 0)
-                model.Draining?.TrySetResult();
+            if (model.Leases > 0)
+                return;
+
+            model.Draining?.TrySetResult();
+            WaitForIdleness(model);
         }
     }
 
@@ -188,7 +203,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
         where TEngine : class, IModelEngine
     {
         var kind = typeof(TEngine) == typeof(ITextEmbedder) ? ModelKind.Embedding : typeof(TEngine) == typeof(ITextReranker) ? ModelKind.Reranker : ModelKind.Chat;
-        var model = Require(id.Length > 0 ? id : DefaultId(kind));
+        var model = Require(_routing.Resolve(id, kind)[0]);
 
         // Token counts are every model's business; the rest is not.
         if (typeof(TEngine) != typeof(IModelEngine) && model.Description.Kind != kind)
@@ -204,134 +219,15 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
         return model;
     }
 
+    /// <summary>The id as the file has it, for one that configuration wrote in other letters.</summary>
+    public string IdOf(string id)
+    {
+        lock (_lock)
+            return _models.Keys.FirstOrDefault(known => known == id) ?? _models.Keys.FirstOrDefault(known => known.Equals(id, StringComparison.OrdinalIgnoreCase)) ?? id;
+    }
+
     private HostedModel Require(string id) =>
         _models.GetValueOrDefault(id) ?? throw new EngineException(EngineError.ModelNotFound, $"There is no model {id}.");
-
-    private string DefaultId(ModelKind kind)
-    {
-        var configured = kind switch
-        {
-            ModelKind.Chat => _options.DefaultChatModel,
-            ModelKind.Embedding => _options.DefaultEmbeddingModel,
-            _ => "",
-        };
-        if (configured.Length > 0)
-            return configured;
-        if (kind == ModelKind.Embedding)
-            return NGramEmbedder.Id;
-        if (kind == ModelKind.Reranker)
-        {
-            return _models.Values.Where(model => model.Description is { Kind: ModelKind.Reranker, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)?.Description.Id
-                ?? throw new EngineException(EngineError.NotSupported, "No reranking model is installed.");
-        }
-
-        var installed = _loader.Unavailable is null
-            ? _models.Values.Where(model => model.Description is { Kind: ModelKind.Chat, BuiltIn: false, Problem: null }).MinBy(model => model.Description.Id, StringComparer.Ordinal)
-            : null;
-        return installed?.Description.Id ?? ExtractiveEngine.Id;
-    }
-
-    private Task StartLoading(HostedModel model)
-    {
-        if (model.State == ModelState.Loading)
-            return model.Loading;
-
-        model.State = ModelState.Loading;
-        model.Error = "";
-        model.Progress = 0;
-        return model.Loading = Task.Run(() => LoadAsync(model), CancellationToken.None);
-    }
-
-    private async Task LoadAsync(HostedModel model)
-    {
-        var id = model.Description.Id;
-        var started = _time.GetTimestamp();
-        try
-        {
-            if (model.Description.Problem is { } problem)
-                throw new GgufException(problem);
-            if (_loader.Unavailable is { } unavailable)
-                throw new EngineException(EngineError.Unavailable, unavailable);
-
-            await MakeRoomAsync(model);
-            var engine = _loader.Load(model.Description, new LoadProgress(model), _stopping.Token);
-            lock (_lock)
-            {
-                model.Engine = engine;
-                model.State = ModelState.Ready;
-                model.LastUsed = _time.GetTimestamp();
-            }
-
-            var duration = _time.GetElapsedTime(started);
-            Log.Loaded(_logger, id, duration.TotalSeconds);
-            _events.Publish(new ModelLoaded { Model = id, Duration = duration, MemoryBytes = model.MemoryBytes });
-        }
-        catch (Exception exception)
-        {
-            // Whatever it was, the service lives on and the reason is kept where people look for it.
-            var reason = exception is EngineException or GgufException ? exception.Message : "The model could not be loaded; the log says more.";
-            lock (_lock)
-            {
-                model.State = ModelState.Failed;
-                model.Error = reason;
-                model.FailedAt = _time.GetTimestamp();
-            }
-
-            Log.Failed(_logger, exception, id);
-            _events.Publish(new ModelFailed { Model = id, Reason = reason });
-        }
-    }
-
-    private async Task MakeRoomAsync(HostedModel model)
-    {
-        while (_options.MemoryBudgetBytes > 0)
-        {
-            string victim;
-            lock (_lock)
-            {
-                var used = _models.Values.Where(other => other.Engine is not null).Sum(other => other.MemoryBytes);
-                if (used + model.MemoryBytes <= _options.MemoryBudgetBytes)
-                    return;
-
-                var idle = _models.Values
-                    .Where(other => other is { Engine: not null, Leases: 0, Draining: null, Description.BuiltIn: false })
-                    .MinBy(other => other.LastUsed)
-                    ?? throw new EngineException(EngineError.Unavailable,
-                        $"{model.Description.Id} needs {model.MemoryBytes >> 20} MiB; {used >> 20} of {_options.MemoryBudgetBytes >> 20} MiB are in use by models that are busy.");
-                idle.Draining = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                idle.Draining.SetResult();
-                victim = idle.Description.Id;
-            }
-
-            await FreeAsync(victim);
-        }
-    }
-
-    private async Task FreeAsync(string id)
-    {
-        IModelEngine? engine;
-        HostedModel? model;
-        lock (_lock)
-        {
-            if (!_models.TryGetValue(id, out model))
-                return;
-            engine = model.Engine;
-            model.Engine = null;
-        }
-
-        if (engine is null)
-            return;
-
-        await engine.DisposeAsync();
-        lock (_lock)
-        {
-            model.State = ModelState.Installed;
-            model.Draining = null;
-        }
-
-        Log.Unloaded(_logger, id);
-        _events.Publish(new ModelUnloaded { Model = id });
-    }
 
     private void FollowCatalogue()
     {
@@ -376,25 +272,23 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     }
 
     private ModelSnapshot Snapshot(HostedModel model, bool isDefault) =>
-        new(model.Description, model.State, ErrorOf(model), model.State == ModelState.Ready ? 1 : model.Progress, isDefault, model.Statistics, model.Engine?.Activity ?? EngineActivity.Idle);
+        new(model.Description, model.State, ErrorOf(model), model.State == ModelState.Ready ? 1 : model.Progress, isDefault, model.Statistics, model.Engine?.Activity ?? EngineActivity.Idle)
+        {
+            MemoryBytes = model.Description.BuiltIn ? 0 : (model.Plan ?? _memory.Plan(model.Description, Uses())).Memory.Total,
+            Roles = _routing.RolesOf(model.Description.Id, model.Description.Kind),
+        };
 
     // An installed model that nothing can load looks fine and is not: say so where people look.
     private string ErrorOf(HostedModel model) =>
         model is { State: ModelState.Installed, Description.BuiltIn: false } ? _loader.Unavailable ?? "" : model.Error;
 
     private EngineException Failed(HostedModel model) =>
-        new(EngineError.Unavailable, $"The model {model.Description.Id} could not be loaded: {model.Error}") { RetryAfter = _options.RetryFailedAfter };
-
-    private sealed class LoadProgress(HostedModel model) : IProgress<float>
-    {
-        // A torn read of a progress bar does no harm; a lock in a native callback might.
-        public void Report(float value) => model.Progress = value;
-    }
+        new(EngineError.Unavailable, $"The model {model.Description.Id} could not be loaded: {model.Error}") { RetryAfter = model.RetryAfter ?? _options.RetryFailedAfter };
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} loaded in {Seconds:F1} s")]
-        public static partial void Loaded(ILogger logger, string model, double seconds);
+        [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} loaded in {Seconds:F1} s: about {MemoryMiB} MiB, {GpuLayers} layers on a GPU")]
+        public static partial void Loaded(ILogger logger, string model, double seconds, long memoryMiB, int gpuLayers);
 
         [LoggerMessage(Level = LogLevel.Error, Message = "Model {Model} could not be loaded")]
         public static partial void Failed(ILogger logger, Exception exception, string model);

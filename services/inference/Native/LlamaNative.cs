@@ -74,6 +74,17 @@ internal static unsafe partial class LlamaNative
     public static partial byte* llama_model_chat_template(SafeLlamaModel model, byte* name);
 
     [LibraryImport(Llama)]
+    [return: MarshalAs(UnmanagedType.U1)]
+    public static partial bool llama_model_is_recurrent(SafeLlamaModel model);
+
+    [LibraryImport(Llama)]
+    [return: MarshalAs(UnmanagedType.U1)]
+    public static partial bool llama_model_is_hybrid(SafeLlamaModel model);
+
+    [LibraryImport(Llama)]
+    public static partial uint llama_n_ctx(SafeLlamaContext context);
+
+    [LibraryImport(Llama)]
     public static partial uint llama_n_ctx_seq(SafeLlamaContext context);
 
     [LibraryImport(Llama)]
@@ -86,7 +97,33 @@ internal static unsafe partial class LlamaNative
     public static partial int llama_vocab_n_tokens(nint vocabulary);
 
     [LibraryImport(Llama)]
+    public static partial byte* llama_vocab_get_text(nint vocabulary, int token);
+
+    [LibraryImport(Llama)]
+    public static partial int llama_vocab_get_attr(nint vocabulary, int token);
+
+    [LibraryImport(Llama)]
     public static partial int llama_vocab_bos(nint vocabulary);
+
+    [LibraryImport(Llama)]
+    public static partial int llama_vocab_eos(nint vocabulary);
+
+    [LibraryImport(Llama)]
+    public static partial int llama_vocab_sep(nint vocabulary);
+
+    [LibraryImport(Llama)]
+    [return: MarshalAs(UnmanagedType.U1)]
+    public static partial bool llama_vocab_get_add_eos(nint vocabulary);
+
+    [LibraryImport(Llama)]
+    [return: MarshalAs(UnmanagedType.U1)]
+    public static partial bool llama_vocab_get_add_sep(nint vocabulary);
+
+    [LibraryImport(Llama)]
+    public static partial uint llama_model_n_cls_out(SafeLlamaModel model);
+
+    [LibraryImport(Llama)]
+    public static partial byte* llama_model_cls_label(SafeLlamaModel model, uint index);
 
     [LibraryImport(Llama)]
     [return: MarshalAs(UnmanagedType.U1)]
@@ -120,6 +157,9 @@ internal static unsafe partial class LlamaNative
     public static partial bool llama_memory_seq_rm(nint memory, int sequence, int from, int to);
 
     [LibraryImport(Llama)]
+    public static partial void llama_memory_seq_cp(nint memory, int source, int target, int from, int to);
+
+    [LibraryImport(Llama)]
     public static partial int llama_memory_seq_pos_max(nint memory, int sequence);
 
     [LibraryImport(Llama)]
@@ -129,6 +169,9 @@ internal static unsafe partial class LlamaNative
     public static partial float* llama_get_logits_ith(SafeLlamaContext context, int index);
 
     [LibraryImport(Llama)]
+    public static partial int llama_pooling_type(SafeLlamaContext context);
+
+    [LibraryImport(Llama)]
     public static partial float* llama_get_embeddings_seq(SafeLlamaContext context, int sequence);
 
     [LibraryImport(Llama)]
@@ -136,4 +179,22 @@ internal static unsafe partial class LlamaNative
 
     [LibraryImport(Llama)]
     public static partial void llama_detach_threadpool(nint context);
+
+    [LibraryImport(Llama)]
+    public static partial void llama_set_n_threads(SafeLlamaContext context, int threads, int batchThreads);
+
+    [LibraryImport(Llama)]
+    public static partial void llama_set_abort_callback(nint context, delegate* unmanaged[Cdecl]<void*, byte> callback, void* data);
+
+    [LibraryImport(Llama)]
+    public static partial int llama_set_adapters_lora(SafeLlamaContext context, nint* adapters, nuint count, float* scales);
+
+    [LibraryImport(Llama)]
+    public static partial nuint llama_state_seq_get_size(SafeLlamaContext context, int sequence);
+
+    [LibraryImport(Llama)]
+    public static partial nuint llama_state_seq_get_data(SafeLlamaContext context, byte* target, nuint size, int sequence);
+
+    [LibraryImport(Llama)]
+    public static partial nuint llama_state_seq_set_data(SafeLlamaContext context, byte* source, nuint size, int sequence);
 }

@@ -18,7 +18,11 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
         TrainedContext = LlamaNative.llama_model_n_ctx_train(this);
         EmbeddingWidth = LlamaNative.llama_model_n_embd_out(this);
         BeginOfSequence = LlamaNative.llama_vocab_get_add_bos(_vocabulary) ? LlamaNative.llama_vocab_bos(_vocabulary) : null;
+        HasRecurrentState = LlamaNative.llama_model_is_recurrent(this) || LlamaNative.llama_model_is_hybrid(this);
     }
+
+    /// <summary>Keeps a running state per sequence instead of, or beside, cells: its past can be neither shared in part nor cut.</summary>
+    public bool HasRecurrentState { get; }
 
     public int VocabularySize { get; }
 
@@ -69,25 +73,75 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
         }
     }
 
-    /// <summary>The token's bytes, perhaps part of a character; empty for control tokens.</summary>
-    public byte[] Piece(int token)
+    /// <summary>The token's bytes, perhaps part of a character; empty for control tokens unless <paramref name="special"/>.</summary>
+    public byte[] Piece(int token, bool special = false)
     {
         const int Enough = 256;
         var buffer = stackalloc byte[Enough];
-        var length = LlamaNative.llama_token_to_piece(_vocabulary, token, buffer, Enough, 0, special: false);
+        var length = LlamaNative.llama_token_to_piece(_vocabulary, token, buffer, Enough, 0, special);
         if (length >= 0)
             return new Span<byte>(buffer, length).ToArray();
 
         var large = new byte[-length];
         fixed (byte* bytes = large)
-            length = LlamaNative.llama_token_to_piece(_vocabulary, token, bytes, large.Length, 0, special: false);
+            length = LlamaNative.llama_token_to_piece(_vocabulary, token, bytes, large.Length, 0, special);
         return large[..Math.Max(0, length)];
+    }
+
+    /// <summary>The texts of the tokens that only <c>parseSpecial</c> reads: control tokens and the unknown one.</summary>
+    public IReadOnlyList<string> ControlTokenTexts()
+    {
+        const int Unknown = 1;
+        const int Control = 8;
+        var texts = new List<string>();
+        for (var token = 0; token < VocabularySize; token++)
+        {
+            if ((LlamaNative.llama_vocab_get_attr(_vocabulary, token) & (Unknown | Control)) != 0
+                && Marshal.PtrToStringUTF8((nint)LlamaNative.llama_vocab_get_text(_vocabulary, token)) is { Length: > 0 } text)
+            {
+                texts.Add(text);
+            }
+        }
+
+        return texts;
     }
 
     public bool IsEndOfGeneration(int token) => LlamaNative.llama_vocab_is_eog(_vocabulary, token);
 
     /// <summary>The template in the file, or null.</summary>
     public string? ChatTemplate => Marshal.PtrToStringUTF8((nint)LlamaNative.llama_model_chat_template(this, null));
+
+    /// <summary>How a query and a document are written as one text, with {query} and {document}; null for models that separate the two by tokens.</summary>
+    public string? RerankTemplate
+    {
+        get
+        {
+            fixed (byte* name = "rerank\0"u8)
+                return Marshal.PtrToStringUTF8((nint)LlamaNative.llama_model_chat_template(this, name));
+        }
+    }
+
+    /// <summary>Numbers the classification head gives; 1 also for models without a head.</summary>
+    public int ClassifierOutputs => (int)LlamaNative.llama_model_n_cls_out(this);
+
+    /// <summary>What an output of the head stands for; null when the file does not say.</summary>
+    public string? ClassifierLabel(int output) =>
+        (uint)output < (uint)ClassifierOutputs ? Marshal.PtrToStringUTF8((nint)LlamaNative.llama_model_cls_label(this, (uint)output)) : null;
+
+    /// <summary>The tokens the vocabulary wants between the two texts of a pair; empty when it says nothing of pairs.</summary>
+    public IReadOnlyList<int> PairSeparator
+    {
+        get
+        {
+            var (end, separator) = (LlamaNative.llama_vocab_eos(_vocabulary), LlamaNative.llama_vocab_sep(_vocabulary));
+            var tokens = new List<int>(2);
+            if (LlamaNative.llama_vocab_get_add_eos(_vocabulary))
+                tokens.Add(end >= 0 ? end : separator);
+            if (LlamaNative.llama_vocab_get_add_sep(_vocabulary))
+                tokens.Add(separator);
+            return tokens.TrueForAll(token => token >= 0) ? tokens : [];
+        }
+    }
 
     /// <summary>Writes a conversation as the template wants it; null when the template is none of those llama.cpp knows.</summary>
     public static string? ApplyTemplate(string template, IReadOnlyList<(string Role, string Content)> messages)

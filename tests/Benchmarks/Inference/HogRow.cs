@@ -1,4 +1,3 @@
-using System.Globalization;
 using Fleet.Benchmarks.Measurement;
 
 namespace Fleet.Benchmarks.Inference;

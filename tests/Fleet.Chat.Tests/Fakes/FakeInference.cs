@@ -47,6 +47,13 @@ public sealed class FakeInference(FakeEngineHolder holder) : Inference.Inference
         return Task.FromResult(response);
     }
 
+    public override Task<RerankResponse> Rerank(RerankRequest request, ServerCallContext context)
+    {
+        var response = new RerankResponse { Model = "fake/rerank", PromptTokens = request.Documents.Count };
+        response.Scores.AddRange(request.Documents.Select(document => document.Contains(request.Query, StringComparison.Ordinal) ? 0.9 : 0.1));
+        return Task.FromResult(response);
+    }
+
     public override Task<TokenizeResponse> Tokenize(TokenizeRequest request, ServerCallContext context) =>
         Task.FromResult(new TokenizeResponse { Model = "fake/chat", Count = Encoding.UTF8.GetByteCount(request.Text) / 2 });
 }

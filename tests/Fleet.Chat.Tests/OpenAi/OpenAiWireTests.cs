@@ -117,9 +117,21 @@ public sealed class OpenAiWireTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("""{"messages":[{"role":"user","content":"x"}],"n":2}""", "n")]
-    [InlineData("""{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function"}]}""", "tools")]
-    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema"}}""", "response_format")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"n":17}""", "n")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"tools":{}}""", "tools")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function"}]}""", "tools[0].function")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"retrieval"}]}""", "tools[0].type")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":[]}}]}""", "tools[0].function.parameters")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"tool_choice":"required"}""", "tool_choice")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"tool_choice":{"type":"function","function":{"name":"absent"}}}""", "tool_choice")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"functions":[{"name":"f"}]}""", "functions")]
+    [InlineData("""{"messages":[{"role":"tool","content":"x"}]}""", "messages[0].tool_call_id")]
+    [InlineData("""{"messages":[{"role":"assistant","tool_calls":[{"id":"c","type":"function"}]}]}""", "messages[0].tool_calls[0].function")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema"}}""", "response_format.json_schema.schema")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"xml"}}""", "response_format.type")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"},"grammar":"root ::= \"a\""}""", "response_format")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"reasoning_effort":"enormous"}""", "reasoning_effort")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"mirostat":3}""", "mirostat")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"temperature":"hot"}""", "temperature")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"temperature":3}""", "temperature")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"max_tokens":0}""", "max_tokens")]
@@ -144,6 +156,31 @@ public sealed class OpenAiWireTests : IAsyncLifetime
         Assert.Equal("invalid_request_error", (string?)error["type"]);
         Assert.Equal(param, (string?)error["param"]);
         Assert.NotEmpty((string?)error["message"] ?? "");
+    }
+
+    [Fact]
+    public async Task Documents_come_back_in_the_order_of_their_relevance()
+    {
+        using var response = await SendAsync("/v1/rerank", """{"query":"바다","documents":["산",{"text":"바다와 섬"},"강"],"top_n":2,"return_documents":true}""");
+        var body = await ChatPerson.ReadAsync(response);
+
+        Assert.Equal([1, 0], body["results"]!.AsArray().Select(result => (int)result!["index"]!));
+        Assert.Equal("바다와 섬", (string?)body["results"]![0]!["document"]!["text"]);
+        Assert.Equal(3, (int)body["usage"]!["total_tokens"]!);
+    }
+
+    [Theory]
+    [InlineData("""{"documents":["a"]}""", "query")]
+    [InlineData("""{"query":"a"}""", "documents")]
+    [InlineData("""{"query":"a","documents":[]}""", "documents")]
+    [InlineData("""{"query":"a","documents":["b",""]}""", "documents[1]")]
+    [InlineData("""{"query":"a","documents":["b"],"top_n":0}""", "top_n")]
+    public async Task A_rerank_that_makes_no_sense_is_refused_by_name(string body, string param)
+    {
+        using var response = await SendAsync("/v1/rerank", body);
+
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Equal(param, (string?)(await ChatPerson.ReadAsync(response))["error"]!["param"]);
     }
 
     [Theory]

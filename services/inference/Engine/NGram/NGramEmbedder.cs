@@ -24,7 +24,7 @@ internal sealed class NGramEmbedder : ITextEmbedder
 
     public TokenList Tokenize(IReadOnlyList<ChatMessage> messages, IReadOnlyList<Tool> tools) => new([], messages.Sum(message => ApproximateTokens.Count(message.Content)));
 
-    public Task<EmbeddingBatch> EmbedAsync(IReadOnlyList<string> texts, bool truncate, CancellationToken cancellationToken)
+    public Task<EmbeddingBatch> EmbedAsync(IReadOnlyList<string> texts, bool truncate, Requester requester, CancellationToken cancellationToken)
     {
         var embeddings = new TextEmbedding[texts.Count];
         var tokens = 0;
