@@ -1,10 +1,13 @@
 using Fleet.Inference.Engine;
+using Fleet.Inference.Engine.Persistence;
 using Fleet.Inference.Engine.Providers;
 using Fleet.Inference.Engine.Resilience;
 using Fleet.Inference.Models;
 using Fleet.Inference.Native;
+using Fleet.Inference.Native.Shim;
 using Fleet.Inference.Telemetry;
 using Fleet.ServiceDefaults.Health;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 
 namespace Fleet.Inference;
@@ -25,6 +28,8 @@ internal static class InferenceSetup
         services.AddProviders();
         services.AddSingleton<NativeLibraries>();
         services.AddSingleton<InferenceMetrics>();
+        services.TryAddSingleton<ChatShim>();
+        services.AddSingleton<PrefixStore>();
         services.AddModels();
         services.AddHealthChecks().AddCheck<NativeLibrariesCheck>("native-libraries", tags: [HealthEndpoints.ReadyTag]);
         services.AddGrpc(options =>
