@@ -34,6 +34,9 @@ internal sealed class EngineOptions : IValidatableObject
 
     public int EffectiveThreads => Threads > 0 ? Threads : Math.Max(1, Environment.ProcessorCount - 1);
 
+    /// <summary>For a model whose own options differ in places.</summary>
+    public EngineOptions Copy() => (EngineOptions)MemberwiseClone();
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (BatchTokens <= MaxSequences)

@@ -18,7 +18,6 @@ internal sealed partial class InferenceEngine : ITextGenerator
     private readonly int _contextTokens;
     private readonly IVocabulary _vocabulary;
 
-    private readonly RequestQueue<Reply> _queue;
     private readonly AutoResetEvent _work = new(initialState: false);
     private readonly Thread _thread;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -34,8 +33,13 @@ internal sealed partial class InferenceEngine : ITextGenerator
         (_model, _runner, _time, _logger) = (model, runner, time, logger);
         _contextTokens = runner.ContextTokens;
         _vocabulary = runner.Vocabulary;
-        _queue = new RequestQueue<Reply>(runner.Slots + options.MaxQueuedRequests);
-        _scheduler = new Scheduler(runner.Slots, runner.BatchTokens);
+        _scheduler = new Scheduler(new SeparateCache(runner), new SchedulerOptions
+        {
+            MaxRunning = runner.Slots,
+            BatchTokens = runner.BatchTokens,
+            MaxQueued = options.MaxQueuedRequests,
+            SharePrefixes = false,
+        });
         _thread = new Thread(Run) { Name = $"decode {model}", IsBackground = true };
         _thread.Start();
     }
@@ -45,7 +49,7 @@ internal sealed partial class InferenceEngine : ITextGenerator
         get
         {
             var running = _running;
-            var waiting = _queue.Snapshot();
+            var waiting = _scheduler.Queue.Snapshot().Select(sequence => (Reply)sequence.Owner!).ToList();
             return new EngineActivity(running.Length, waiting.Count, [.. running.Concat(waiting).Select(reply => reply.Activity)]);
         }
     }
@@ -100,24 +104,26 @@ internal sealed partial class InferenceEngine : ITextGenerator
             throw new EngineException(EngineError.NotSupported, $"The prompt has {prompt.Count} tokens; the context of {_model} holds {_contextTokens}.");
 
         var reply = new Reply(request, prompt, _contextTokens, _vocabulary, _time);
-        switch (_queue.TryAdd(reply))
+        var admission = _scheduler.Enqueue(reply.Sequence, _time.GetUtcNow());
+        switch (admission.Result)
         {
-            case AdmissionResult.QueueFull:
-                throw QueueFull();
+            case AdmissionResult.Accepted:
+                break;
             case AdmissionResult.Closed:
                 throw new EngineException(EngineError.Unavailable, $"{_model} is being unloaded.") { RetryAfter = TimeSpan.FromSeconds(1) };
+            default:
+                throw QueueFull(admission);
         }
 
         Wake();
         return reply;
     }
 
-    // A rough guess is better than none: the time a few dozen tokens take when everything is busy.
-    private EngineException QueueFull() => new(EngineError.QueueFull, $"{_queue.Count} requests are already waiting for {_model}.")
+    private EngineException QueueFull(Admission admission) => new(EngineError.QueueFull, $"{admission.Queued} requests are already waiting for {_model}.")
     {
-        Queued = _queue.Count,
-        Running = _running.Length,
-        RetryAfter = TimeSpan.FromSeconds(2),
+        Queued = admission.Queued,
+        Running = admission.Running,
+        RetryAfter = admission.EstimatedWait > TimeSpan.FromSeconds(1) ? admission.EstimatedWait : TimeSpan.FromSeconds(1),
     };
 
     private void Cancel(Reply reply)
@@ -161,18 +167,19 @@ internal sealed partial class InferenceEngine : ITextGenerator
     {
         try
         {
-            DropCancelled();
+            DropDead();
             Admit();
             if (_scheduler.Plan() is not { } plan)
                 return false;
 
+            var started = _time.GetTimestamp();
             if (_runner.Decode(plan) is not DecodeStatus.Done and var status)
             {
                 FailAll(plan, status);
                 return true;
             }
 
-            Scheduler.Computed(plan);
+            _scheduler.Computed(plan, _time.GetElapsedTime(started));
             foreach (var share in plan.Shares)
             {
                 if (share.OutputIndex >= 0)
@@ -190,23 +197,24 @@ internal sealed partial class InferenceEngine : ITextGenerator
         return true;
     }
 
-    private void DropCancelled()
+    private void DropDead()
     {
-        foreach (var reply in _queue.Remove(reply => reply.Cancelled))
-            reply.Fail(new OperationCanceledException());
-        foreach (var reply in _running)
+        foreach (var (sequence, _) in _scheduler.DropDead(_time.GetUtcNow()))
         {
-            if (reply.Cancelled)
-                End(reply, new OperationCanceledException());
+            var reply = (Reply)sequence.Owner!;
+            _replies.Remove(sequence);
+            Publish();
+            reply.Fail(new OperationCanceledException());
         }
     }
 
     private void Admit()
     {
-        while (_scheduler.HasFreeSlot && _queue.TryTake(out var reply))
+        foreach (var sequence in _scheduler.Admit(_time.GetUtcNow()))
         {
-            _scheduler.Admit(reply.Sequence);
-            _replies.Add(reply.Sequence, reply);
+            var reply = (Reply)sequence.Owner!;
+            if (!_replies.TryAdd(sequence, reply))
+                continue;
             reply.Started();
             Publish();
         }
@@ -219,7 +227,7 @@ internal sealed partial class InferenceEngine : ITextGenerator
         {
             if (reply.Next(_runner.Logits(share.OutputIndex)) is { } reason)
             {
-                Free(reply);
+                Free(reply, keep: true);
                 reply.Finish(reason);
             }
         }
@@ -240,17 +248,16 @@ internal sealed partial class InferenceEngine : ITextGenerator
 
     private void End(Reply reply, Exception exception)
     {
-        Free(reply);
+        Free(reply, keep: false);
         reply.Fail(exception);
     }
 
-    private void Free(Reply reply)
+    private void Free(Reply reply, bool keep)
     {
         if (!_replies.Remove(reply.Sequence))
             return;
 
-        _runner.Clear(_scheduler.Finish(reply.Sequence));
-        _queue.Release();
+        _scheduler.Finish(reply.Sequence, keep);
         Publish();
     }
 
@@ -259,12 +266,30 @@ internal sealed partial class InferenceEngine : ITextGenerator
     private void End()
     {
         var unloaded = new EngineException(EngineError.Unavailable, $"{_model} was unloaded.") { RetryAfter = TimeSpan.FromSeconds(1) };
-        foreach (var reply in _queue.Close())
-            reply.Fail(unloaded);
-        foreach (var reply in _replies.Values.ToList())
-            End(reply, unloaded);
+        foreach (var sequence in _scheduler.Close())
+            ((Reply)sequence.Owner!).Fail(unloaded);
+        _replies.Clear();
+        Publish();
         _runner.Dispose();
         _ended.SetResult();
+    }
+
+    /// <summary>A runner with a cache of its own for every slot, of which only the whole is ever forgotten.</summary>
+    private sealed class SeparateCache(IModelRunner runner) : IKvCache
+    {
+        public int Cells => runner.Slots * runner.ContextTokens;
+
+        public int Sequences => runner.Slots;
+
+        public bool Unified => false;
+
+        public void Share(int source, int target, int count) => throw new NotSupportedException();
+
+        public void Truncate(int sequence, int count)
+        {
+            if (count == 0)
+                runner.Clear(sequence);
+        }
     }
 
     private static partial class Log

@@ -25,7 +25,6 @@ internal sealed class Reply
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TimeSpan _queued;
     private TimeSpan _firstToken;
-    private volatile bool _cancelled;
 
     public Reply(GenerationRequest request, IReadOnlyList<int> prompt, int contextTokens, IVocabulary vocabulary, TimeProvider time)
     {
@@ -35,7 +34,17 @@ internal sealed class Reply
         _arrived = time.GetTimestamp();
         _sampler = new TokenSampler(request.Sampling, vocabulary, [.. prompt], constraint: null, (ulong)Random.Shared.NextInt64());
         _stop = new StopSequenceMatcher(request.Stop);
-        Sequence = new Sequence(prompt);
+        Sequence = new Sequence(prompt)
+        {
+            TenantId = request.Requester.TenantId,
+            UserId = request.Requester.UserId,
+            Lane = request.Requester.Lane,
+            MaxTokens = request.MaxTokens,
+            BypassCache = request.BypassPrefixCache,
+            Arrived = time.GetUtcNow(),
+            Deadline = request.Deadline,
+            Owner = this,
+        };
 
         var room = contextTokens - prompt.Count;
         _limit = request.MaxTokens > 0 ? Math.Min(request.MaxTokens, room) : room;
@@ -48,22 +57,22 @@ internal sealed class Reply
 
     public Sequence Sequence { get; }
 
-    public bool Cancelled => _cancelled;
-
     public SequenceActivity Activity => new(_request.RequestId, Sequence.Status switch
     {
         SequenceStatus.Waiting => "waiting",
+        SequenceStatus.Held => "held",
         SequenceStatus.Prefill => "prefill",
+        SequenceStatus.Preempted => "preempted",
         _ => "decode",
     }, Sequence.PromptTokens, Sequence.GeneratedTokens);
 
-    public void Cancel() => _cancelled = true;
+    public void Cancel() => Sequence.Cancel();
 
     /// <summary>The reply has its slot.</summary>
     public void Started()
     {
         _queued = _time.GetElapsedTime(_arrived);
-        _events.Writer.TryWrite(new GenerationStarted(Sequence.PromptTokens, CachedTokens: 0, _queued));
+        _events.Writer.TryWrite(new GenerationStarted(Sequence.PromptTokens, Sequence.CachedTokens, _queued));
     }
 
     /// <summary>Draws the next token and delivers what it adds. Returns why the reply is over, or null.</summary>

@@ -30,13 +30,10 @@ internal sealed class LlamaModelRunner : IModelRunner
     public DecodeStatus Decode(BatchPlan plan)
     {
         _batch.Clear();
-        foreach (var (sequence, count, outputIndex) in plan.Shares)
+        foreach (var share in plan.Shares)
         {
-            for (var i = 0; i < count; i++)
-            {
-                var position = sequence.ComputedTokens + i;
-                _batch.Add(sequence.Tokens[position], position, sequence.Slot, output: _batch.Count == outputIndex);
-            }
+            for (var i = 0; i < share.Count; i++)
+                _batch.Add(share.Token(i), share.Sequence.ComputedTokens + i, share.Sequence.SequenceId, share.Output(i));
         }
 
         return _context.Decode(_batch);

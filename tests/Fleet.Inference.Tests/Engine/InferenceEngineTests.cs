@@ -100,8 +100,8 @@ public sealed class InferenceEngineTests
             {
                 foreach (var share in plan.Shares)
                 {
-                    Assert.Equal(Cells[share.Sequence.Slot], share.Sequence.ComputedTokens);
-                    Cells[share.Sequence.Slot] += share.Count;
+                    Assert.Equal(Cells[share.Sequence.SequenceId], share.Sequence.ComputedTokens);
+                    Cells[share.Sequence.SequenceId] += share.Count;
                 }
             }
 
