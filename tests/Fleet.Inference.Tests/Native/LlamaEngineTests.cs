@@ -170,12 +170,16 @@ public sealed class LlamaEngineTests(NativeFixture native)
     public async Task RandomRequests_ThousandWithCancelsDeadlinesStopsAndDisconnects_LeaveNothing()
     {
         await using var bench = Open(settings => settings with { Cells = 512 }, options => options.MaxQueuedRequests = 16);
-        await bench.StormAsync(seed: 1, requests: 500);
-        var before = await bench.RestAsync();
-        await bench.StormAsync(seed: 2, requests: 500);
-        var after = await bench.RestAsync();
+        var remembered = await bench.StormAsync(seed: 1, requests: 500);
+        await bench.RestAsync();
+        remembered.AddRange(await bench.StormAsync(seed: 2, requests: 500));
+        await bench.RestAsync();
 
-        Assert.InRange(after - before, long.MinValue, 3 * 1024 * 1024);
+        // The process's memory belongs to other tests too; what a request held is gone when the request is.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+        Assert.InRange(remembered.Count(request => request.IsAlive), 0, 5);
         for (var sequence = 0; sequence < bench.Runner.Sequences; sequence++)
             Assert.Equal(0, bench.Runner.CachedTokens(sequence));
     }
@@ -285,7 +289,7 @@ public sealed class LlamaEngineTests(NativeFixture native)
         }
 
         /// <summary>Requests of every kind, twenty at a time, most of which do not end by themselves.</summary>
-        public async Task StormAsync(int seed, int requests)
+        public async Task<List<WeakReference>> StormAsync(int seed, int requests)
         {
             var random = new Random(seed);
             var prefixes = Enumerable.Range(0, 5).Select(_ => Tokens(random.Next(), random.Next(10, 120))).ToList();
@@ -315,16 +319,16 @@ public sealed class LlamaEngineTests(NativeFixture native)
                 {
                 }
             });
+            return [.. all.Select(one => new WeakReference(one.Request))];
         }
 
-        /// <summary>Nothing runs, every cell in use is a kept one, and none are left when those are forgotten. Returns the managed memory then.</summary>
-        public async Task<long> RestAsync()
+        /// <summary>Nothing runs, every cell in use is a kept one, and none are left when those are forgotten.</summary>
+        public async Task RestAsync()
         {
             await Eventually.TrueAsync(() => Engine.Activity is { Running: 0, Queued: 0 });
             Assert.Equal(Engine.Activity.Gauges!.KvCellsUsed, Engine.Activity.Gauges.KvCellsCached);
             await Engine.ForgetPrefixesAsync();
             Assert.Equal(0, Engine.Activity.Gauges.KvCellsUsed);
-            return GC.GetTotalMemory(forceFullCollection: true);
         }
 
         public ValueTask DisposeAsync() => Engine.DisposeAsync();
