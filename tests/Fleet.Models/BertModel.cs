@@ -10,8 +10,23 @@ public sealed record BertModel
     // GGUF stores word starts with this mark and continuations ("##ing") bare.
     private const char WordStart = '\u2581';
 
+    // llama.cpp's LLAMA_POOLING_TYPE_RANK
+    private const uint RankPooling = 4;
+
     /// <summary>2 layers, 103 tokens, 0.3 MB.</summary>
     public static BertModel Tiny { get; } = new();
+
+    /// <summary>The same with a classification head of one output: a cross-encoder.</summary>
+    public static BertModel TinyReranker { get; } = new() { Pooling = RankPooling, Seed = 9 };
+
+    /// <summary>llama.cpp's number: 1 mean, 2 first token, 3 last token, 4 classification head; null leaves it out of the file.</summary>
+    public uint? Pooling { get; init; } = 1;
+
+    /// <summary>Names of the head's outputs; empty = one without a name.</summary>
+    public IReadOnlyList<string> Labels { get; init; } = [];
+
+    /// <summary>False leaves the head out of a model that needs it.</summary>
+    public bool HasHead { get; init; } = true;
 
     public int Layers { get; init; } = 2;
 
@@ -36,12 +51,18 @@ public sealed record BertModel
             .Set("general.architecture", "bert").Set("general.name", "random-bert").Set("general.file_type", 0u)
             .Set("bert.context_length", (uint)Context).Set("bert.embedding_length", (uint)Width).Set("bert.block_count", (uint)Layers)
             .Set("bert.feed_forward_length", (uint)FeedForward).Set("bert.attention.head_count", (uint)Heads)
-            .Set("bert.attention.layer_norm_epsilon", 1e-12f).Set("bert.attention.causal", false).Set("bert.pooling_type", 1u)
+            .Set("bert.attention.layer_norm_epsilon", 1e-12f).Set("bert.attention.causal", false)
             .Set("tokenizer.ggml.model", "bert").Set("tokenizer.ggml.pre", "default").Set("tokenizer.ggml.token_type_count", 2u)
             .Set("tokenizer.ggml.tokens", tokens).Set("tokenizer.ggml.token_type", types)
             .Set("tokenizer.ggml.padding_token_id", 0u).Set("tokenizer.ggml.unknown_token_id", 1u).Set("tokenizer.ggml.bos_token_id", 2u)
             .Set("tokenizer.ggml.cls_token_id", 2u).Set("tokenizer.ggml.seperator_token_id", 3u).Set("tokenizer.ggml.eos_token_id", 3u)
             .Set("tokenizer.ggml.mask_token_id", 4u);
+        if (Pooling is { } pooling)
+            file.Set("bert.pooling_type", pooling);
+        if (Pooling == RankPooling)
+            file.Set("tokenizer.ggml.add_bos_token", true).Set("tokenizer.ggml.add_eos_token", true).Set("tokenizer.ggml.add_sep_token", false);
+        if (Labels.Count > 0)
+            file.Set("bert.classifier.output_labels", Labels);
 
         var weights = new SeededWeights(Seed);
         var narrow = 1f / MathF.Sqrt(Width);
@@ -58,6 +79,12 @@ public sealed record BertModel
             Linear($"blk.{layer}.ffn_up", Width, FeedForward, narrow);
             Linear($"blk.{layer}.ffn_down", FeedForward, Width, wide);
             Norm($"blk.{layer}.layer_output_norm");
+        }
+
+        if (Pooling == RankPooling && HasHead)
+        {
+            Linear("cls", Width, Width, narrow);
+            Linear("cls.output", Width, Math.Max(1, Labels.Count), narrow);
         }
 
         return file;

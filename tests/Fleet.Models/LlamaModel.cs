@@ -51,6 +51,9 @@ public sealed record LlamaModel
 
     public void Save(string path) => Build().Save(path);
 
+    /// <summary>llama.cpp's number; 3, the last token's vector, makes it an embedding model that ends every text with its end token.</summary>
+    public uint? Pooling { get; init; }
+
     /// <summary>Open for tests that want to break something before it is written.</summary>
     public GgufWriter Build()
     {
@@ -67,7 +70,9 @@ public sealed record LlamaModel
             .Set("tokenizer.ggml.model", "llama").Set("tokenizer.ggml.pre", "default")
             .Set("tokenizer.ggml.tokens", vocabulary.Tokens).Set("tokenizer.ggml.scores", vocabulary.Scores).Set("tokenizer.ggml.token_type", vocabulary.Types)
             .Set("tokenizer.ggml.bos_token_id", 1u).Set("tokenizer.ggml.eos_token_id", 2u).Set("tokenizer.ggml.unknown_token_id", 0u)
-            .Set("tokenizer.ggml.add_bos_token", true).Set("tokenizer.ggml.add_eos_token", false);
+            .Set("tokenizer.ggml.add_bos_token", true).Set("tokenizer.ggml.add_eos_token", Pooling is not null);
+        if (Pooling is { } pooling)
+            file.Set("llama.pooling_type", pooling);
         if (Template is not null)
             file.Set("tokenizer.chat_template", Template);
 

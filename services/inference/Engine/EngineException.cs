@@ -15,6 +15,9 @@ internal enum EngineError
     /// <summary>The model is loading, being unloaded, or failed to load.</summary>
     Unavailable,
 
+    /// <summary>The request's deadline passed before the reply was complete.</summary>
+    DeadlineExceeded,
+
     /// <summary>The engine itself failed.</summary>
     Internal,
 }
@@ -32,4 +35,7 @@ internal sealed class EngineException(EngineError error, string message, Excepti
 
     /// <summary>When trying again may help; null when it will not.</summary>
     public TimeSpan? RetryAfter { get; init; }
+
+    /// <summary>A remote provider's refusal or failure, not this process's.</summary>
+    public bool Upstream { get; init; }
 }

@@ -1,34 +1,32 @@
 using System.Text;
 using Fleet.Inference.Engine;
+using Fleet.Inference.Engine.Embedding;
 using Fleet.Inference.Native;
 
 namespace Fleet.Inference.Models;
 
 /// <summary>
-/// An embedding model on llama.cpp. One caller at a time owns the context; others wait in a bounded queue. Texts are measured before
-/// they reach the library, which aborts on one that is too long.
+/// An embedding model on llama.cpp. Texts are tokenised and measured on the caller's thread, before they reach the library, which aborts on
+/// one that is too long; computing is the <see cref="TextEngine"/>'s. A prefix that a model wants before queries or passages is the caller's affair.
 /// </summary>
 internal sealed class LlamaEmbedder : ITextEmbedder
 {
-    // Texts in one decode: enough to fill the processor, few enough that the next caller gets its turn soon.
-    public const int TextsPerBatch = 8;
-
     private readonly SafeLlamaModel _model;
-    private readonly SafeLlamaContext _context;
-    private readonly LlamaBatch _batch;
-    private readonly int _maxQueued;
-    private readonly SemaphoreSlim _turn = new(1, 1);
-    private int _waiting;
-    private bool _disposed;
+    private readonly TextEngine _engine;
+    private readonly TextFrame _frame;
 
-    public LlamaEmbedder(SafeLlamaModel model, LlamaContextSettings settings, string space, int maxQueued)
+    /// <param name="runner">Of the model; belongs to the embedder from here on, if this returns.</param>
+    /// <exception cref="EngineException">The file does not say how token vectors become one.</exception>
+    public LlamaEmbedder(SafeLlamaModel model, string id, LlamaTextRunner runner, int maxQueued, TimeProvider time, ILogger logger)
     {
+        if (runner.Pooling is not (PoolingType.Mean or PoolingType.First or PoolingType.Last))
+            throw new EngineException(EngineError.NotSupported, $"{id} does not say how the vectors of its tokens become one (pooling_type); it cannot embed.");
+
         _model = model;
-        _context = SafeLlamaContext.Create(model, settings);
-        _batch = new LlamaBatch(_context.BatchTokens);
-        _maxQueued = maxQueued;
-        MaxTokens = Math.Min(_context.BatchTokens, model.TrainedContext);
-        Space = space;
+        _frame = TextFrame.Of(model);
+        MaxTokens = runner.MaxTokens;
+        Space = $"{id}:{model.EmbeddingWidth}";
+        _engine = new TextEngine(id, runner, maxQueued, time, logger);
     }
 
     public int MaxTokens { get; }
@@ -37,18 +35,11 @@ internal sealed class LlamaEmbedder : ITextEmbedder
 
     public string Space { get; }
 
-    public EngineActivity Activity
-    {
-        get
-        {
-            var waiting = Volatile.Read(ref _waiting);
-            return new EngineActivity(Math.Min(1, waiting), Math.Max(0, waiting - 1), []);
-        }
-    }
+    public EngineActivity Activity => _engine.Activity;
 
     public TokenList Tokenize(string text)
     {
-        var tokens = TokenizeOne(text);
+        var tokens = Framed(text);
         return new TokenList(tokens, tokens.Length);
     }
 
@@ -56,104 +47,39 @@ internal sealed class LlamaEmbedder : ITextEmbedder
 
     public async Task<EmbeddingBatch> EmbedAsync(IReadOnlyList<string> texts, bool truncate, Requester requester, CancellationToken cancellationToken)
     {
-        var tokens = texts.Select(TokenizeOne).ToList();
-        var truncated = tokens.ConvertAll(text => text.Length > MaxTokens);
-        if (!truncate && truncated.IndexOf(true) is >= 0 and var index)
-            throw new EngineException(EngineError.InvalidRequest, $"texts[{index}] has {tokens[index].Length} tokens; the model reads at most {MaxTokens}.");
-
-        if (Interlocked.Increment(ref _waiting) > _maxQueued + 1)
-        {
-            var queued = Interlocked.Decrement(ref _waiting) - 1;
-            throw new EngineException(EngineError.QueueFull, "Too many texts are waiting to be embedded.") { Queued = queued, Running = 1, RetryAfter = TimeSpan.FromSeconds(1) };
-        }
-
-        try
-        {
-            await _turn.WaitAsync(cancellationToken);
-            try
-            {
-                // Computation, not waiting: it must not sit on the thread that serves the connection.
-                var vectors = await Task.Run(() => Embed(tokens, cancellationToken), cancellationToken);
-                return new EmbeddingBatch([.. vectors.Select((vector, i) => new TextEmbedding(vector, truncated[i]))], tokens.Sum(text => Math.Min(text.Length, MaxTokens)));
-            }
-            finally
-            {
-                _turn.Release();
-            }
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _waiting);
-        }
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _turn.WaitAsync();
-        _disposed = true;
-        _batch.Dispose();
-        _context.Dispose();
-        _model.Dispose();
-        _turn.Release();
-    }
-
-    private int[] TokenizeOne(string text) => _model.Tokenize(Encoding.UTF8.GetBytes(text), addSpecial: true, parseSpecial: false);
-
-    private float[][] Embed(List<int[]> texts, CancellationToken cancellationToken)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        var vectors = new float[texts.Count][];
-        for (var first = 0; first < texts.Count;)
+        var tokens = new int[texts.Count][];
+        var truncated = new bool[texts.Count];
+        for (var i = 0; i < tokens.Length; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var next = FillBatch(texts, first);
-            if (_context.Decode(_batch) != DecodeStatus.Done)
-                throw new EngineException(EngineError.Internal, "llama.cpp could not embed the text.");
-
-            for (var i = first; i < next; i++)
-                vectors[i] = Normalize(_context.Embedding(i - first));
-
-            // Decoders used as embedders fill a cache; encoders have none.
-            _context.ClearAll();
-            first = next;
+            var text = Framed(texts[i]);
+            if (text.Length == 0)
+                throw new EngineException(EngineError.InvalidRequest, $"texts[{i}] has nothing the model can read.");
+            truncated[i] = text.Length > MaxTokens;
+            if (truncated[i] && !truncate)
+                throw new EngineException(EngineError.InvalidRequest, $"texts[{i}] has {text.Length} tokens; the model reads at most {MaxTokens}.");
+            tokens[i] = truncated[i] ? _frame.Cut(text, MaxTokens) : text;
         }
 
-        return vectors;
+        var vectors = tokens.Length > 0 ? await _engine.RunAsync(tokens, requester, cancellationToken) : [];
+        return new EmbeddingBatch([.. vectors.Select((vector, i) => new TextEmbedding(Normalize(vector), truncated[i]))], tokens.Sum(text => text.Length));
     }
 
-    private int FillBatch(List<int[]> texts, int first)
-    {
-        _batch.Clear();
-        var next = first;
-        while (next < texts.Count && next - first < TextsPerBatch)
-        {
-            var length = Math.Min(texts[next].Length, MaxTokens);
-            if (_batch.Count + length > _context.BatchTokens)
-                break;
+    public ValueTask DisposeAsync() => _engine.DisposeAsync();
 
-            for (var position = 0; position < length; position++)
-            {
-                // A text that is cut keeps its last token: the separator an encoder expects at the end.
-                var token = position == length - 1 ? texts[next][^1] : texts[next][position];
-                _batch.Add(token, position, next - first, output: true);
-            }
+    private int[] Framed(string text) => _model.Tokenize(Encoding.UTF8.GetBytes(text), addSpecial: true, parseSpecial: false);
 
-            next++;
-        }
-
-        return next;
-    }
-
-    private static float[] Normalize(ReadOnlySpan<float> vector)
+    private static float[] Normalize(float[] vector)
     {
         var squares = 0d;
         foreach (var value in vector)
             squares += (double)value * value;
+        if (!double.IsFinite(squares) || squares == 0)
+            throw new EngineException(EngineError.Internal, "The model computed no direction for the text; its weights may be damaged.");
 
-        var scale = squares > 0 ? (float)(1 / Math.Sqrt(squares)) : 0;
-        var normalized = vector.ToArray();
-        for (var i = 0; i < normalized.Length; i++)
-            normalized[i] *= scale;
-        return normalized;
+        var scale = 1 / Math.Sqrt(squares);
+        for (var i = 0; i < vector.Length; i++)
+            vector[i] = (float)(vector[i] * scale);
+        return vector;
     }
 }

@@ -18,12 +18,23 @@ internal sealed record ModelDescription
 
     public required ModelKind Kind { get; init; }
 
-    /// <summary>Null for the built-in engines.</summary>
+    /// <summary>Null for the built-in engines and remote models.</summary>
     public string? Path { get; init; }
 
-    public bool BuiltIn => Path is null;
+    /// <summary>Of a remote model: openai, anthropic, gemini or ollama; empty = runs here.</summary>
+    public string Provider { get; init; } = "";
+
+    /// <summary>Of a remote model: the configured name of its provider, shared by all models behind it; empty = runs here.</summary>
+    public string Upstream { get; init; } = "";
+
+    public bool IsRemote => Provider.Length > 0;
+
+    public bool BuiltIn => Path is null && !IsRemote;
 
     public string Architecture { get; init; } = "";
+
+    /// <summary>Reads a text at once and keeps nothing of it.</summary>
+    public bool IsEncoder => Encoders.Contains(Architecture);
 
     /// <summary>0 = unlimited.</summary>
     public int ContextTokens { get; init; }
@@ -36,6 +47,9 @@ internal sealed record ModelDescription
     public long Parameters { get; init; }
 
     public string? ChatTemplate { get; init; }
+
+    /// <summary>What decides its memory; null for engines without a file and files that cannot be read.</summary>
+    public ModelShape? Shape { get; init; }
 
     public DateTimeOffset Created { get; init; }
 
@@ -85,6 +99,7 @@ internal sealed record ModelDescription
                 Dimensions = kind == ModelKind.Embedding ? (int)Math.Clamp(header.OfArchitecture("embedding_length") ?? 0, 0, int.MaxValue) : 0,
                 Parameters = header.Parameters,
                 ChatTemplate = header.Text("tokenizer.chat_template"),
+                Shape = ModelShape.Of(header),
             };
         }
         catch (GgufException exception)

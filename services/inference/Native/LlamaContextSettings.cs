@@ -16,6 +16,22 @@ internal enum FlashAttention
     On = 1,
 }
 
+/// <summary>How the vectors of a text's tokens become one; the numbers are llama.cpp's.</summary>
+internal enum PoolingType
+{
+    None = 0,
+    Mean = 1,
+
+    /// <summary>The first token's.</summary>
+    First = 2,
+
+    /// <summary>The last token's.</summary>
+    Last = 3,
+
+    /// <summary>A classification head on the first or last token.</summary>
+    Rank = 4,
+}
+
 /// <summary>How a context's cells belong to its sequences.</summary>
 internal enum KvLayout
 {
@@ -45,7 +61,7 @@ internal sealed record LlamaContextSettings
     /// <summary>Pooled embeddings instead of logits; the cache is then one for all sequences.</summary>
     public bool Embeddings { get; init; }
 
-    public KvLayout Layout { get; init; } = KvLayout.Separate;
+    public KvLayout Layout { get; init; } = KvLayout.Unified;
 
     public KvType KeyType { get; init; } = KvType.F16;
 

@@ -97,7 +97,36 @@ internal static unsafe partial class LlamaNative
     public static partial int llama_vocab_n_tokens(nint vocabulary);
 
     [LibraryImport(Llama)]
+    public static partial byte* llama_vocab_get_text(nint vocabulary, int token);
+
+    [LibraryImport(Llama)]
+    public static partial int llama_vocab_get_attr(nint vocabulary, int token);
+
+    [LibraryImport(Llama)]
     public static partial int llama_vocab_bos(nint vocabulary);
+
+    [LibraryImport(Llama)]
+    public static partial int llama_vocab_type(nint vocabulary);
+
+    [LibraryImport(Llama)]
+    public static partial int llama_vocab_eos(nint vocabulary);
+
+    [LibraryImport(Llama)]
+    public static partial int llama_vocab_sep(nint vocabulary);
+
+    [LibraryImport(Llama)]
+    [return: MarshalAs(UnmanagedType.U1)]
+    public static partial bool llama_vocab_get_add_eos(nint vocabulary);
+
+    [LibraryImport(Llama)]
+    [return: MarshalAs(UnmanagedType.U1)]
+    public static partial bool llama_vocab_get_add_sep(nint vocabulary);
+
+    [LibraryImport(Llama)]
+    public static partial uint llama_model_n_cls_out(SafeLlamaModel model);
+
+    [LibraryImport(Llama)]
+    public static partial byte* llama_model_cls_label(SafeLlamaModel model, uint index);
 
     [LibraryImport(Llama)]
     [return: MarshalAs(UnmanagedType.U1)]
@@ -141,6 +170,9 @@ internal static unsafe partial class LlamaNative
 
     [LibraryImport(Llama)]
     public static partial float* llama_get_logits_ith(SafeLlamaContext context, int index);
+
+    [LibraryImport(Llama)]
+    public static partial int llama_pooling_type(SafeLlamaContext context);
 
     [LibraryImport(Llama)]
     public static partial float* llama_get_embeddings_seq(SafeLlamaContext context, int sequence);

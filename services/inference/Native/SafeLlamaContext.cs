@@ -132,11 +132,16 @@ internal sealed unsafe class SafeLlamaContext : SafeHandleZeroOrMinusOneIsInvali
         return row is not null ? new ReadOnlySpan<float>(row, _model.VocabularySize) : throw new LlamaException($"Batch entry {index} has no logits.");
     }
 
-    /// <summary>The pooled, not yet normalised embedding of a sequence; valid until the next decode.</summary>
-    public ReadOnlySpan<float> Embedding(int sequence)
+    /// <summary>How the vectors of a sequence's tokens become one.</summary>
+    public PoolingType Pooling => (PoolingType)LlamaNative.llama_pooling_type(this);
+
+    /// <summary>What a sequence was pooled to: its embedding, not yet normalised, or the classification head's outputs. Valid until the next decode.</summary>
+    public ReadOnlySpan<float> Pooled(int sequence)
     {
+        CheckSequence(sequence);
         var row = LlamaNative.llama_get_embeddings_seq(this, sequence);
-        return row is not null ? new ReadOnlySpan<float>(row, _model.EmbeddingWidth) : throw new LlamaException("The model gave no embedding.");
+        var width = Pooling == PoolingType.Rank ? _model.ClassifierOutputs : _model.EmbeddingWidth;
+        return row is not null ? new ReadOnlySpan<float>(row, width) : throw new LlamaException("The model pooled nothing.");
     }
 
     /// <summary>Threads of later decodes. Cheap: pools of each size are kept and sleep while another is in use.</summary>

@@ -7,13 +7,22 @@ namespace Fleet.Inference.Native;
 /// <summary>A model in memory. Outlives its contexts, which hold a reference. Its vocabulary may be used from any thread, during decodes too.</summary>
 internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
 {
+    // LLAMA_VOCAB_TYPE_BPE
+    private const int BytePairs = 2;
+
+    // Pre-tokenisers that llama.cpp has no code of its own for run on std::regex, which recurses for every character of a word: one of 40,000
+    // ends the process on 8 MiB of stack. In bytes; what is cut loses one merge.
+    private const int LongestWord = 2048;
+
     private readonly nint _vocabulary;
+    private readonly bool _mayRecurse;
 
     private SafeLlamaModel(nint model)
         : base(ownsHandle: true)
     {
         SetHandle(model);
         _vocabulary = LlamaNative.llama_model_get_vocab(this);
+        _mayRecurse = LlamaNative.llama_vocab_type(_vocabulary) == BytePairs;
         VocabularySize = LlamaNative.llama_vocab_n_tokens(_vocabulary);
         TrainedContext = LlamaNative.llama_model_n_ctx_train(this);
         EmbeddingWidth = LlamaNative.llama_model_n_embd_out(this);
@@ -60,6 +69,53 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
     /// <param name="parseSpecial">Reads control tokens written out in the text. Never for text a user wrote.</param>
     public int[] Tokenize(ReadOnlySpan<byte> text, bool addSpecial, bool parseSpecial)
     {
+        var cut = _mayRecurse ? RunawayWord(text) : 0;
+        if (cut == 0)
+            return TokenizeWhole(text, addSpecial, parseSpecial);
+
+        var tokens = new List<int>();
+        for (; cut > 0; cut = RunawayWord(text))
+        {
+            tokens.AddRange(TokenizeWhole(text[..cut], addSpecial: false, parseSpecial));
+            text = text[cut..];
+        }
+
+        tokens.AddRange(TokenizeWhole(text, addSpecial: false, parseSpecial));
+        if (addSpecial)
+        {
+            var bare = TokenizeWhole("a"u8, addSpecial: false, parseSpecial: false);
+            var framed = TokenizeWhole("a"u8, addSpecial: true, parseSpecial: false);
+            var start = Math.Max(0, framed.AsSpan().IndexOf(bare));
+            tokens.InsertRange(0, framed[..start]);
+            tokens.AddRange(framed[(start + bare.Length)..]);
+        }
+
+        return [.. tokens];
+    }
+
+    /// <summary>Where a text must be cut because a word, or a gap, is too long; 0 = nowhere. Never inside a character.</summary>
+    internal static int RunawayWord(ReadOnlySpan<byte> text)
+    {
+        var (run, inGap) = (0, false);
+        for (var i = 0; i < text.Length; i++)
+        {
+            var isGap = text[i] <= ' ';
+            run = isGap == inGap ? run + 1 : 1;
+            inGap = isGap;
+            if (run <= LongestWord)
+                continue;
+
+            var cut = i;
+            while (cut > i - 3 && (text[cut] & 0xC0) == 0x80)
+                cut--;
+            return cut;
+        }
+
+        return 0;
+    }
+
+    private int[] TokenizeWhole(ReadOnlySpan<byte> text, bool addSpecial, bool parseSpecial)
+    {
         // No token is shorter than a byte, but special ones are added around the text.
         var tokens = new int[text.Length + 8];
         fixed (byte* bytes = text)
@@ -88,10 +144,60 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
         return large[..Math.Max(0, length)];
     }
 
+    /// <summary>The texts of the tokens that only <c>parseSpecial</c> reads: control tokens and the unknown one.</summary>
+    public IReadOnlyList<string> ControlTokenTexts()
+    {
+        const int Unknown = 1;
+        const int Control = 8;
+        var texts = new List<string>();
+        for (var token = 0; token < VocabularySize; token++)
+        {
+            if ((LlamaNative.llama_vocab_get_attr(_vocabulary, token) & (Unknown | Control)) != 0
+                && Marshal.PtrToStringUTF8((nint)LlamaNative.llama_vocab_get_text(_vocabulary, token)) is { Length: > 0 } text)
+            {
+                texts.Add(text);
+            }
+        }
+
+        return texts;
+    }
+
     public bool IsEndOfGeneration(int token) => LlamaNative.llama_vocab_is_eog(_vocabulary, token);
 
     /// <summary>The template in the file, or null.</summary>
     public string? ChatTemplate => Marshal.PtrToStringUTF8((nint)LlamaNative.llama_model_chat_template(this, null));
+
+    /// <summary>How a query and a document are written as one text, with {query} and {document}; null for models that separate the two by tokens.</summary>
+    public string? RerankTemplate
+    {
+        get
+        {
+            fixed (byte* name = "rerank\0"u8)
+                return Marshal.PtrToStringUTF8((nint)LlamaNative.llama_model_chat_template(this, name));
+        }
+    }
+
+    /// <summary>Numbers the classification head gives; 1 also for models without a head.</summary>
+    public int ClassifierOutputs => (int)LlamaNative.llama_model_n_cls_out(this);
+
+    /// <summary>What an output of the head stands for; null when the file does not say.</summary>
+    public string? ClassifierLabel(int output) =>
+        (uint)output < (uint)ClassifierOutputs ? Marshal.PtrToStringUTF8((nint)LlamaNative.llama_model_cls_label(this, (uint)output)) : null;
+
+    /// <summary>The tokens the vocabulary wants between the two texts of a pair; empty when it says nothing of pairs.</summary>
+    public IReadOnlyList<int> PairSeparator
+    {
+        get
+        {
+            var (end, separator) = (LlamaNative.llama_vocab_eos(_vocabulary), LlamaNative.llama_vocab_sep(_vocabulary));
+            var tokens = new List<int>(2);
+            if (LlamaNative.llama_vocab_get_add_eos(_vocabulary))
+                tokens.Add(end >= 0 ? end : separator);
+            if (LlamaNative.llama_vocab_get_add_sep(_vocabulary))
+                tokens.Add(separator);
+            return tokens.TrueForAll(token => token >= 0) ? tokens : [];
+        }
+    }
 
     /// <summary>Writes a conversation as the template wants it; null when the template is none of those llama.cpp knows.</summary>
     public static string? ApplyTemplate(string template, IReadOnlyList<(string Role, string Content)> messages)

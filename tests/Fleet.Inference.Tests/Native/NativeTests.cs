@@ -17,6 +17,8 @@ public sealed class NativeFixture : IDisposable
         LlamaModel.Tiny.Save(PathOf("tiny-llama"));
         LlamaModel.Small.Save(PathOf("small-llama"));
         BertModel.Tiny.Save(PathOf("tiny-bert"));
+        BertModel.TinyReranker.Save(PathOf("tiny-reranker"));
+        (LlamaModel.Tiny with { Pooling = 3 }).Save(PathOf("tiny-decoder-embedding"));
         Libraries = new NativeLibraries(Options.Create(new NativeOptions()), NullLogger<NativeLibraries>.Instance);
     }
 
@@ -34,15 +36,18 @@ public sealed class NativeFixture : IDisposable
 
     internal InferenceEngine Generator(string model = "tiny-llama", Action<EngineOptions>? configure = null) => (InferenceEngine)Load(model, ModelKind.Chat, configure);
 
-    internal ITextEmbedder Embedder() => (ITextEmbedder)Load("tiny-bert", ModelKind.Embedding, null);
+    internal LlamaEmbedder Embedder(string model = "tiny-bert", Action<EngineOptions>? configure = null) => (LlamaEmbedder)Load(model, ModelKind.Embedding, configure);
+
+    internal LlamaReranker Reranker(string model = "tiny-reranker", Action<EngineOptions>? configure = null) => (LlamaReranker)Load(model, ModelKind.Reranker, configure);
 
     internal IModelEngine Load(string model, ModelKind kind, Action<EngineOptions>? configure)
     {
         RequireLibraries();
         var options = new EngineOptions { Threads = 1, ContextTokens = 512, BatchTokens = 64 };
         configure?.Invoke(options);
-        var loader = new LlamaModelLoader(Libraries, Options.Create(options), TimeProvider.System, NullLoggerFactory.Instance);
-        return loader.Load(new ModelDescription { Id = model, Kind = kind, Path = PathOf(model) }, new Progress<float>(), CancellationToken.None);
+        var description = ModelDescription.FromFile(new FileInfo(PathOf(model))) with { Kind = kind };
+        var plan = new ModelMemory(new MachineMemory(Libraries), Options.Create(new ModelsOptions()), Options.Create(options)).Plan(description, []);
+        return new LlamaModelLoader(Libraries, TimeProvider.System, NullLoggerFactory.Instance).Load(description, plan, new Progress<float>(), CancellationToken.None);
     }
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
