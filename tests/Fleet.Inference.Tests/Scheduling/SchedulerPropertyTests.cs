@@ -16,7 +16,7 @@ public sealed class SchedulerPropertyTests
     {
         Parallel.For(0, Workloads, seed => Seeded(seed, unified: true));
 
-        Assert.All([_preemptions, _held, _cached, _accepted, _rejected], count => Assert.True(count > Workloads));
+        Assert.All([_preemptions, _held, _cached, _accepted, _rejected], count => Assert.True(count > Workloads / 5));
     }
 
 
