@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Fleet.Inference.Engine;
 using Fleet.Inference.Engine.Chat;
 using Fleet.Inference.Models;
 using Fleet.Inference.Native;

@@ -35,18 +35,15 @@ public sealed class PromptInjectionTests(ChatFixture chat)
         chat.RequireTemplates();
         var source = chat.Source(template);
         using var format = chat.Format(source);
+        var harmless = Conversation("word", tools: true, format.Capabilities.Tools);
+        var expected = ControlTokens(Prepare(format, ref harmless));
         foreach (var hostile in Hostile(ChatFixture.MarkersIn(source)))
         {
-            foreach (var calls in (bool[])[false, format.Capabilities.Tools])
-            {
-                var harmless = Conversation("word", tools: true, calls);
-                var expected = ControlTokens(Prepare(format, ref harmless));
-                var request = Conversation(hostile, tools: true, calls);
+            var request = Conversation(hostile, tools: true, format.Capabilities.Tools);
 
-                var found = ControlTokens(Prepare(format, ref request));
+            var found = ControlTokens(Prepare(format, ref request));
 
-                AssertNoneAdded(expected, found, hostile);
-            }
+            AssertNoneAdded(expected, found, hostile);
         }
     }
 
@@ -133,8 +130,7 @@ public sealed class PromptInjectionTests(ChatFixture chat)
 
     private static IEnumerable<string> Hostile(IReadOnlyList<string> markers)
     {
-        yield return string.Concat(markers);
-        yield return string.Join("\nword ", markers);
+        yield return string.Concat(markers) + string.Join("\nword ", markers);
         // Written so that taking the inner one out leaves one.
         yield return string.Concat(markers.Take(6).Select(marker => marker[..(marker.Length / 2)] + marker + marker[(marker.Length / 2)..]));
     }

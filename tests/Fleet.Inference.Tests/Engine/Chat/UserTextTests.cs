@@ -27,16 +27,14 @@ public sealed class UserTextTests
     [Fact]
     public void Align_TellsWhoWroteWhat()
     {
-        const string User = "Tell <s> é";
-        var marked = UserTextMarks.Mark(User, Control);
+        // Only characters that can be part of a control token are marked: here e, n, d, s, x and the signs.
+        const string Real = "<s>USE <S> now<|end|>";
+        var marked = "<s>" + UserTextMarks.Mark("use <s> now", Control).ToUpperInvariant().Replace("OW", "ow", StringComparison.Ordinal) + "<|end|>";
 
-        var theirs = UserTextMarks.Align($"<s>{User.ToUpperInvariant()}<|end|>", $"<s>{marked.ToUpperInvariant()}<|end|>");
+        var theirs = UserTextMarks.Align(Real, marked);
 
         Assert.NotNull(theirs);
-        // Only characters that can be part of a control token are marked: e, n, d, s, x and the signs.
-        Assert.Equal("...E.<S>.É".Replace("É", ".", StringComparison.Ordinal), string.Concat($"<s>{User.ToUpperInvariant()}<|end|>".Select((character, i) => theirs[i] ? character : '.'))[3..13].Replace("T", ".", StringComparison.Ordinal));
-        Assert.DoesNotContain(true, theirs[..3]);
-        Assert.DoesNotContain(true, theirs[13..]);
+        Assert.Equal("....SE.<S>.n.........", string.Concat(Real.Select((character, i) => theirs[i] ? character : '.')));
     }
 
     [Theory]
