@@ -38,6 +38,7 @@ internal static class DoctorCommand
             Feed(paths),
             await ServersAsync(paths, cancellationToken),
             NativeCode(paths),
+            Shim(paths),
             Disk(paths.State, "Disk (clone)"),
             Disk(paths.Cache, "Disk (cache)"),
             Port(paths),
@@ -101,6 +102,25 @@ internal static class DoctorCommand
         catch (ProvisioningException exception)
         {
             return new(Verdict.Bad, "llama.cpp", exception.Message);
+        }
+    }
+
+    private static Finding Shim(FleetPaths paths)
+    {
+        const string What = "Chat shim";
+        try
+        {
+            var file = new ChatShim(paths.Cache).FileFor(NativeLibraries.DefaultFlavour);
+            if (File.Exists(file))
+                return new(Verdict.Good, What, file);
+            const string Without = "until then local models have no tools, reasoning or JSON Schema";
+            return new(Verdict.Note, What, Tool.Find("g++") is not null || (UnixProcess.IsRoot && Tool.Find("apt-get") is not null)
+                ? $"not compiled yet; ./fleet up does. {Without}"
+                : $"needs g++: install it, then ./fleet up compiles the shim; {Without}");
+        }
+        catch (ProvisioningException exception)
+        {
+            return new(Verdict.Note, What, exception.Message);
         }
     }
 

@@ -24,8 +24,11 @@ internal sealed class Preparation(FleetPaths paths, IAnsiConsole console)
         console.WriteStep($"Servers: {servers.Source}. {servers.Why}");
     }
 
-    public Task ProvideNativeLibrariesAsync(CancellationToken cancellationToken) =>
-        new NativeLibraries(paths.Cache).EnsureAsync(NativeLibraries.DefaultFlavour, _progress, cancellationToken);
+    public async Task ProvideNativeLibrariesAsync(CancellationToken cancellationToken)
+    {
+        await new NativeLibraries(paths.Cache).EnsureAsync(NativeLibraries.DefaultFlavour, _progress, cancellationToken);
+        await new ChatShim(paths.Cache).TryEnsureAsync(NativeLibraries.DefaultFlavour, _progress, cancellationToken);
+    }
 
     public async Task BuildWebAsync(CancellationToken cancellationToken)
     {

@@ -57,6 +57,7 @@ internal sealed class TestRun(FleetPaths paths, IAnsiConsole console, TestOption
         if (projects.Count == 0)
             return;
         await new NativeLibraries(paths.Cache).EnsureAsync(NativeLibraries.DefaultFlavour, console.StepProgress(), cancellationToken);
+        await new ChatShim(paths.Cache).TryEnsureAsync(NativeLibraries.DefaultFlavour, console.StepProgress(), cancellationToken);
         var noBrowser = projects.Contains(TestBrowser.Project) ? await TestBrowser.EnsureAsync(console, cancellationToken) : null;
         await using var servers = await TestServers.StartAsync(state, console, cancellationToken);
         var environment = new Dictionary<string, string>(servers.ConnectionStrings) { [TestBrowser.RequiredVariable] = "1" };

@@ -30,6 +30,7 @@ internal static class ModelMessages
             Parameters = snapshot.Model.Parameters,
             BuiltIn = snapshot.Model.BuiltIn,
             IsDefault = snapshot.IsDefault,
+            MemoryBytes = snapshot.MemoryBytes,
             Statistics = new ModelStatistics
             {
                 Requests = snapshot.Statistics.Requests,
@@ -39,8 +40,11 @@ internal static class ModelMessages
                 Running = snapshot.Activity.Running,
                 Queued = snapshot.Activity.Queued,
                 CachedTokens = snapshot.Activity.Gauges?.CachedTokens ?? 0,
+                Loads = snapshot.Statistics.Loads,
+                LastUsedUnixMilliseconds = snapshot.Statistics.LastUsed?.ToUnixTimeMilliseconds() ?? 0,
             },
         };
+        message.Roles.AddRange(snapshot.Roles);
         if (snapshot.Model.Created > DateTimeOffset.UnixEpoch)
             message.CreatedUnixSeconds = snapshot.Model.Created.ToUnixTimeSeconds();
         return message;

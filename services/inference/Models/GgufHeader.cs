@@ -1,9 +1,15 @@
 namespace Fleet.Inference.Models;
 
-/// <summary>An array in the metadata; only its shape is kept, the elements may be many megabytes.</summary>
-internal readonly record struct GgufArray(GgufType ElementType, long Count);
+/// <summary>An array in the metadata; of large ones only the shape is kept, the elements may be many megabytes.</summary>
+/// <param name="Numbers">The elements of an array of whole numbers or truth values with one entry per layer at most; else null.</param>
+internal readonly record struct GgufArray(GgufType ElementType, long Count, IReadOnlyList<long>? Numbers = null);
 
-internal sealed record GgufTensor(string Name, long Elements, int Type, ulong Offset);
+/// <param name="Columns">Elements of the first, contiguous dimension.</param>
+internal sealed record GgufTensor(string Name, long Elements, int Type, ulong Offset, long Columns)
+{
+    /// <summary>0 for a type that is not known.</summary>
+    public long Bytes => GgufTensorTypes.Find(Type) is { } format ? Elements / format.BlockElements * format.BlockBytes : 0;
+}
 
 /// <summary>Everything before a GGUF file's weights.</summary>
 internal sealed record GgufHeader
@@ -36,6 +42,14 @@ internal sealed record GgufHeader
 
     /// <summary>A value under the architecture's own prefix, as in "llama.context_length".</summary>
     public long? OfArchitecture(string key) => Number($"{Architecture}.{key}");
+
+    /// <summary>A value that is the same for all layers or given for each; null when absent or too few.</summary>
+    public IReadOnlyList<long>? PerLayer(string key, int layers)
+    {
+        if (OfArchitecture(key) is { } same)
+            return [.. Enumerable.Repeat(same, layers)];
+        return Array($"{Architecture}.{key}")?.Numbers is { } each && each.Count >= layers ? each : null;
+    }
 
     public GgufArray? Array(string key) => Metadata.GetValueOrDefault(key) is GgufArray array ? array : null;
 }

@@ -16,6 +16,9 @@ internal sealed class GgufReader
     private const int MaxStringBytes = 16 * 1024 * 1024;
     private const long MaxArrayElements = 16 * 1024 * 1024;
     private const int MaxDimensions = 4;
+
+    // One for every layer, and no model has more.
+    private const int MaxKeptNumbers = 512;
     private const string TokensKey = "tokenizer.ggml.tokens";
 
     private readonly Stream _stream;
@@ -91,15 +94,17 @@ internal sealed class GgufReader
             throw new GgufException($"A tensor has {dimensions} dimensions.");
 
         var elements = 1L;
+        var columns = 0L;
         for (var i = 0; i < dimensions; i++)
         {
             var size = ReadInt64();
             if (size < 1 || size > long.MaxValue / elements)
                 throw new GgufException("A tensor's shape is impossible.");
             elements *= size;
+            columns = i == 0 ? size : columns;
         }
 
-        return new GgufTensor(name, elements, (int)ReadUInt32(), (ulong)ReadInt64());
+        return new GgufTensor(name, elements, (int)ReadUInt32(), (ulong)ReadInt64(), columns);
     }
 
     private object ReadValue(GgufType type, string key) => type switch
@@ -127,6 +132,8 @@ internal sealed class GgufReader
         var count = ReadCount("array elements", MaxArrayElements);
         if (type != GgufType.String)
         {
+            if (count <= MaxKeptNumbers && type is not (GgufType.Float32 or GgufType.Float64))
+                return new GgufArray(type, count, ReadNumbers(type, (int)count, key));
             Skip(count * WidthOf(type));
             return new GgufArray(type, count);
         }
@@ -141,6 +148,14 @@ internal sealed class GgufReader
         }
 
         return new GgufArray(type, count);
+    }
+
+    private List<long> ReadNumbers(GgufType type, int count, string key)
+    {
+        var numbers = new List<long>(count);
+        for (var i = 0; i < count; i++)
+            numbers.Add(ReadValue(type, key) switch { long number => number, bool value => value ? 1 : 0, _ => 0 });
+        return numbers;
     }
 
     private GgufType ReadType()

@@ -39,8 +39,17 @@ internal sealed class HostedModel(ModelDescription description)
 
     public ModelStatistics Statistics { get; } = new();
 
-    /// <summary>The weights plus a tenth for the cache and buffers; an estimate, checked before loading.</summary>
-    public long MemoryBytes => Description.SizeBytes + Description.SizeBytes / 10;
+    /// <summary>Set while the model is in memory or being loaded: what it takes.</summary>
+    public ModelPlan? Plan { get; set; }
+
+    /// <summary>Of a failure that may pass sooner than others; null = as configured.</summary>
+    public TimeSpan? RetryAfter { get; set; }
+
+    /// <summary>Runs while nobody uses the model, if it may not stay for ever.</summary>
+    public ITimer? IdleTimer { get; set; }
+
+    /// <summary>Ends when the last unloading by the timer has.</summary>
+    public Task Unloading { get; set; } = Task.CompletedTask;
 }
 
 /// <summary>Counters of one model since the process started. Thread-safe.</summary>
@@ -50,6 +59,8 @@ internal sealed class ModelStatistics
     private long _promptTokens;
     private long _completionTokens;
     private long _failures;
+    private long _loads;
+    private long _lastUsed;
 
     public long Requests => Interlocked.Read(ref _requests);
 
@@ -58,6 +69,15 @@ internal sealed class ModelStatistics
     public long CompletionTokens => Interlocked.Read(ref _completionTokens);
 
     public long Failures => Interlocked.Read(ref _failures);
+
+    public long Loads => Interlocked.Read(ref _loads);
+
+    /// <summary>When a request last asked for the model; null before the first.</summary>
+    public DateTimeOffset? LastUsed => Interlocked.Read(ref _lastUsed) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
+
+    public void Loaded() => Interlocked.Increment(ref _loads);
+
+    public void Used(DateTimeOffset at) => Interlocked.Exchange(ref _lastUsed, at.UtcTicks);
 
     public void Completed(int promptTokens, int completionTokens)
     {
@@ -90,4 +110,10 @@ internal sealed class ModelLease<TEngine>(ModelDescription model, TEngine engine
 
 /// <summary>A model as others see it at one moment.</summary>
 internal sealed record ModelSnapshot(
-    ModelDescription Model, ModelState State, string Error, float Progress, bool IsDefault, ModelStatistics Statistics, EngineActivity Activity);
+    ModelDescription Model, ModelState State, string Error, float Progress, bool IsDefault, ModelStatistics Statistics, EngineActivity Activity)
+{
+    /// <summary>What it takes or would take now: weights, cache and buffers.</summary>
+    public long MemoryBytes { get; init; }
+
+    public IReadOnlyList<string> Roles { get; init; } = [];
+}

@@ -9,5 +9,5 @@ internal interface IModelLoader
     string? Unavailable { get; }
 
     /// <summary>Blocks its thread for as long as it takes. Throws <see cref="EngineException"/> or <see cref="GgufException"/> with a reason for a person.</summary>
-    IModelEngine Load(ModelDescription model, IProgress<float> progress, CancellationToken cancellationToken);
+    IModelEngine Load(ModelDescription model, ModelPlan plan, IProgress<float> progress, CancellationToken cancellationToken);
 }

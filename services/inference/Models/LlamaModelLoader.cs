@@ -1,29 +1,30 @@
 using Fleet.Inference.Engine;
+using Fleet.Inference.Engine.Persistence;
 using Fleet.Inference.Native;
-using Microsoft.Extensions.Options;
+using Fleet.Inference.Native.Shim;
+using Fleet.Inference.Telemetry;
 
 namespace Fleet.Inference.Models;
 
 /// <summary>Loads GGUF files through llama.cpp after validating them in C#.</summary>
+/// <param name="shim">Null: the template formats llama.cpp's C functions know.</param>
 internal sealed class LlamaModelLoader(
-    NativeLibraries native, IOptions<EngineOptions> options, TimeProvider time, ILoggerFactory loggers) : IModelLoader
+    NativeLibraries native, TimeProvider time, ILoggerFactory loggers, ChatShim? shim = null, InferenceMetrics? metrics = null, PrefixStore? prefixes = null) : IModelLoader
 {
-    private readonly EngineOptions _options = options.Value;
-
     public string? Unavailable => native.Unavailable;
 
-    public IModelEngine Load(ModelDescription model, IProgress<float> progress, CancellationToken cancellationToken)
+    public IModelEngine Load(ModelDescription model, ModelPlan plan, IProgress<float> progress, CancellationToken cancellationToken)
     {
         var header = GgufReader.Read(model.Path!, full: true);
         GgufValidator.Validate(header);
-        var loaded = LoadWeights(model.Path!, progress, cancellationToken);
+        var loaded = LoadWeights(model.Path!, plan.GpuLayers, progress, cancellationToken);
         try
         {
             return model.Kind switch
             {
-                ModelKind.Embedding => Embedder(model, loaded),
-                ModelKind.Reranker => Reranker(model, header, loaded),
-                _ => Generator(model, header, loaded),
+                ModelKind.Embedding => Embedder(model, plan, loaded),
+                ModelKind.Reranker => Reranker(model, plan, header, loaded),
+                _ => Generator(model, plan, loaded),
             };
         }
         catch (LlamaException exception)
@@ -38,11 +39,11 @@ internal sealed class LlamaModelLoader(
         }
     }
 
-    private SafeLlamaModel LoadWeights(string path, IProgress<float> progress, CancellationToken cancellationToken)
+    private static SafeLlamaModel LoadWeights(string path, int gpuLayers, IProgress<float> progress, CancellationToken cancellationToken)
     {
         try
         {
-            return SafeLlamaModel.Load(path, _options.GpuLayers, progress, cancellationToken);
+            return SafeLlamaModel.Load(path, gpuLayers, progress, cancellationToken);
         }
         catch (LlamaException exception)
         {
@@ -50,29 +51,48 @@ internal sealed class LlamaModelLoader(
         }
     }
 
-    private InferenceEngine Generator(ModelDescription model, GgufHeader header, SafeLlamaModel loaded)
+    private InferenceEngine Generator(ModelDescription model, ModelPlan plan, SafeLlamaModel loaded)
     {
+        var options = plan.Settings.Engine;
         var trained = loaded.TrainedContext;
-        var context = _options.ContextTokens == 0 ? trained : Math.Min(_options.ContextTokens, trained);
         var runner = new LlamaModelRunner(loaded, new LlamaContextSettings
         {
-            TokensPerSequence = context,
-            Sequences = CacheSize.Sequences(header, context, _options.MaxSequences),
-            BatchTokens = _options.BatchTokens,
-            Threads = _options.EffectiveThreads,
-        }, loaded.ChatTemplate);
-        return new InferenceEngine(model.Id, runner, _options, time, loggers.CreateLogger<InferenceEngine>());
+            TokensPerSequence = options.ContextTokens == 0 ? trained : Math.Min(options.ContextTokens, trained),
+            Sequences = options.MaxSequences,
+            Cells = plan.Settings.Cells,
+            BatchTokens = options.BatchTokens,
+            Threads = options.EffectiveThreads,
+            Layout = plan.Settings.Layout,
+            KeyType = plan.Settings.KeyType,
+            ValueType = plan.Settings.ValueType,
+            FlashAttention = plan.Settings.FlashAttention,
+        }, loaded.ChatTemplate, modelIdentity: prefixes is { Enabled: true } ? PrefixStore.IdentityOf(model.Path!) : "");
+        try
+        {
+            var vocabulary = (LlamaVocabulary)runner.Vocabulary;
+            return new InferenceEngine(model.Id, runner, options, time, loggers.CreateLogger<InferenceEngine>(), new EngineServices
+            {
+                Format = shim is null ? vocabulary.BuiltInFormat() : LlamaPromptFormat.Of(loaded, vocabulary, shim, loggers.CreateLogger<InferenceEngine>()),
+                Metrics = metrics,
+                Prefixes = prefixes,
+            });
+        }
+        catch
+        {
+            runner.Dispose();
+            throw;
+        }
     }
 
-    private LlamaEmbedder Embedder(ModelDescription model, SafeLlamaModel loaded) => Texts(loaded, runner =>
-        new LlamaEmbedder(loaded, model.Id, runner, _options.MaxQueuedRequests, time, loggers.CreateLogger<LlamaEmbedder>()));
+    private LlamaEmbedder Embedder(ModelDescription model, ModelPlan plan, SafeLlamaModel loaded) => Texts(plan, loaded, runner =>
+        new LlamaEmbedder(loaded, model.Id, runner, plan.Settings.Engine.MaxQueuedRequests, time, loggers.CreateLogger<LlamaEmbedder>()));
 
-    private LlamaReranker Reranker(ModelDescription model, GgufHeader header, SafeLlamaModel loaded) => Texts(loaded, runner =>
-        new LlamaReranker(loaded, model, header, runner, _options.MaxQueuedRequests, time, loggers.CreateLogger<LlamaReranker>()));
+    private LlamaReranker Reranker(ModelDescription model, ModelPlan plan, GgufHeader header, SafeLlamaModel loaded) => Texts(plan, loaded, runner =>
+        new LlamaReranker(loaded, model, header, runner, plan.Settings.Engine.MaxQueuedRequests, time, loggers.CreateLogger<LlamaReranker>()));
 
-    private TEngine Texts<TEngine>(SafeLlamaModel loaded, Func<LlamaTextRunner, TEngine> create)
+    private static TEngine Texts<TEngine>(ModelPlan plan, SafeLlamaModel loaded, Func<LlamaTextRunner, TEngine> create)
     {
-        var runner = new LlamaTextRunner(loaded, _options.BatchTokens, _options.EffectiveThreads);
+        var runner = new LlamaTextRunner(loaded, plan.Settings.Engine.BatchTokens, plan.Settings.Engine.EffectiveThreads);
         try
         {
             return create(runner);

@@ -1,14 +1,15 @@
 using System.Text;
 using Fleet.Inference.Engine;
+using Fleet.Inference.Engine.Chat;
 using Fleet.Inference.Native;
 
 namespace Fleet.Inference.Models;
 
 /// <summary>
-/// A model's own vocabulary. Template text and user text are tokenised apart, so that "&lt;|im_end|&gt;" in a message stays eight
-/// ordinary characters and ends nobody's turn.
+/// A model's own vocabulary. What others wrote never becomes a control token (<see cref="SafePrompt"/>): "&lt;|im_end|&gt;" in a message stays
+/// ten ordinary characters and ends nobody's turn.
 /// </summary>
-internal sealed class LlamaVocabulary : IVocabulary
+internal sealed class LlamaVocabulary : IVocabulary, IPromptVocabulary
 {
     // What llama.cpp writes for "chatml"; also used when a file has no template or one llama.cpp does not know.
     private const string FallbackTemplate = "chatml";
@@ -25,10 +26,13 @@ internal sealed class LlamaVocabulary : IVocabulary
         _model = model;
         _template = template is not null && SafeLlamaModel.ApplyTemplate(template, [("user", "?")]) is not null ? template : FallbackTemplate;
         _pieces = new ReadOnlyMemory<byte>[model.VocabularySize];
+        ControlTexts = new ControlTexts(model.ControlTokenTexts());
         _continuationGuard = AddsSpace() ? Raw("\n", parseSpecial: false) : null;
     }
 
     public int Size => _model.VocabularySize;
+
+    public ControlTexts ControlTexts { get; }
 
     public IReadOnlyList<int> TokenizePrompt(string text, string continueFrom)
     {
@@ -37,33 +41,23 @@ internal sealed class LlamaVocabulary : IVocabulary
         return WithBegin(tokens);
     }
 
-    public IReadOnlyList<int> TokenizeChat(IReadOnlyList<ChatMessage> messages, string continueFrom)
+    public IReadOnlyList<int> TokenizeChat(IReadOnlyList<ChatMessage> messages, string continueFrom) =>
+        BuiltInFormat().Prepare(new GenerationRequest { RequestId = "", Messages = messages, ContinueFrom = continueFrom }).Tokens;
+
+    /// <summary>The format llama.cpp's C function knows the model's template as; ChatML when it knows it as none.</summary>
+    public BuiltInPromptFormat BuiltInFormat() => new(this, messages => SafeLlamaModel.ApplyTemplate(_template, messages));
+
+    public IReadOnlyList<int> Tokenize(IReadOnlyList<PromptSegment> segments)
     {
-        // Each message is a marker while the template is applied; the result is cut at the markers.
-        var marked = messages.Select((message, index) => (RoleName(message.Role), Marker(index))).ToList();
-        var written = SafeLlamaModel.ApplyTemplate(_template, marked)
-            ?? throw new EngineException(EngineError.NotSupported, "The model's chat template cannot be applied.");
-
         var tokens = new List<int>();
-        var position = 0;
-        for (var i = 0; i < messages.Count; i++)
-        {
-            var at = written.IndexOf(Marker(i), position, StringComparison.Ordinal);
-            if (at < 0)
-                throw new EngineException(EngineError.NotSupported, "The model's chat template cannot hold these messages.");
-
-            AddText(written[position..at], parseSpecial: true);
-            AddText(messages[i].Content, parseSpecial: false);
-            position = at + Marker(i).Length;
-        }
-
-        AddText(written[position..], parseSpecial: true);
-        AddText(continueFrom, parseSpecial: false);
+        foreach (var (text, controlTokens) in segments)
+            tokens.AddRange(tokens.Count == 0 ? Raw(text, controlTokens) : Continuation(text, controlTokens));
         return WithBegin(tokens);
-
-        void AddText(string text, bool parseSpecial) =>
-            tokens.AddRange(tokens.Count == 0 ? Raw(text, parseSpecial) : Continuation(text, parseSpecial));
     }
+
+    public IReadOnlyList<int> TokenizeContinuation(string text) => Continuation(text, parseSpecial: false);
+
+    public int? SingleToken(string text) => Raw(text, parseSpecial: true) is [var token] ? token : null;
 
     public ReadOnlyMemory<byte> Bytes(int token)
     {
@@ -101,14 +95,4 @@ internal sealed class LlamaVocabulary : IVocabulary
         var bytes = Raw("a", parseSpecial: false).SelectMany(token => _model.Piece(token)).ToArray();
         return bytes.Length > 1 && bytes[0] == (byte)' ';
     }
-
-    private static string Marker(int index) => $"\u0002fleet-{index}\u0003";
-
-    private static string RoleName(ChatRole role) => role switch
-    {
-        ChatRole.System => "system",
-        ChatRole.Assistant => "assistant",
-        ChatRole.Tool => "tool",
-        _ => "user",
-    };
 }

@@ -25,6 +25,9 @@ internal sealed record ModelDescription
 
     public string Architecture { get; init; } = "";
 
+    /// <summary>Reads a text at once and keeps nothing of it.</summary>
+    public bool IsEncoder => Encoders.Contains(Architecture);
+
     /// <summary>0 = unlimited.</summary>
     public int ContextTokens { get; init; }
 
@@ -36,6 +39,9 @@ internal sealed record ModelDescription
     public long Parameters { get; init; }
 
     public string? ChatTemplate { get; init; }
+
+    /// <summary>What decides its memory; null for engines without a file and files that cannot be read.</summary>
+    public ModelShape? Shape { get; init; }
 
     public DateTimeOffset Created { get; init; }
 
@@ -85,6 +91,7 @@ internal sealed record ModelDescription
                 Dimensions = kind == ModelKind.Embedding ? (int)Math.Clamp(header.OfArchitecture("embedding_length") ?? 0, 0, int.MaxValue) : 0,
                 Parameters = header.Parameters,
                 ChatTemplate = header.Text("tokenizer.chat_template"),
+                Shape = ModelShape.Of(header),
             };
         }
         catch (GgufException exception)

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using Fleet.Contracts.Events;
 using Fleet.Inference.Engine;
 using Fleet.Inference.Engine.Extractive;
 using Fleet.Inference.Engine.NGram;
@@ -20,6 +19,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     private readonly ModelCatalogue _catalogue;
     private readonly IModelLoader _loader;
     private readonly ModelRouting _routing;
+    private readonly ModelMemory _memory;
     private readonly ModelEvents _events;
     private readonly ModelsOptions _options;
     private readonly TimeProvider _time;
@@ -27,9 +27,12 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private bool _disposed;
 
-    public ModelHost(ModelCatalogue catalogue, IModelLoader loader, ModelRouting routing, ModelEvents events, IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger)
+    public ModelHost(
+        ModelCatalogue catalogue, IModelLoader loader, ModelRouting routing, ModelMemory memory, ModelEvents events,
+        IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger)
     {
-        (_catalogue, _loader, _routing, _events, _options, _time, _logger) = (catalogue, loader, routing, events, options.Value, time, logger);
+        (_catalogue, _loader, _routing, _memory, _events) = (catalogue, loader, routing, memory, events);
+        (_options, _time, _logger) = (options.Value, time, logger);
         _catalogue.Changed += FollowCatalogue;
         FollowCatalogue();
     }
@@ -61,7 +64,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
                     throw new EngineException(EngineError.Unavailable, $"The model {model.Description.Id} is being unloaded.") { RetryAfter = BusyRetry };
                 if (model.State == ModelState.Ready)
                     return Lease<TEngine>(model);
-                if (model.State == ModelState.Failed && _time.GetElapsedTime(model.FailedAt) < _options.RetryFailedAfter)
+                if (model.State == ModelState.Failed && _time.GetElapsedTime(model.FailedAt) < (model.RetryAfter ?? _options.RetryFailedAfter))
                     throw Failed(model);
 
                 loading = StartLoading(model);
@@ -135,7 +138,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
         return _catalogue.Delete(id);
     }
 
-    /// <summary>Nothing is loaded before it is asked for; being created at start finds the models and says what is missing.</summary>
+    /// <summary>Being created at start finds the models and says what is missing; <see cref="ModelPreloader"/> loads those that must be there.</summary>
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>After the server has stopped taking calls.</summary>
@@ -148,10 +151,15 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
 
         _catalogue.Changed -= FollowCatalogue;
         await _stopping.CancelAsync();
-        Task[] loading;
+        Task[] busy;
         lock (_lock)
-            loading = [.. _models.Values.Select(model => model.Loading)];
-        await Task.WhenAll(loading);
+        {
+            foreach (var model in _models.Values)
+                model.IdleTimer?.Dispose();
+            busy = [.. _models.Values.SelectMany(model => (Task[])[model.Loading, model.Unloading])];
+        }
+
+        await Task.WhenAll(busy);
 
         IModelEngine[] engines;
         lock (_lock)
@@ -172,6 +180,8 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     {
         model.Leases++;
         model.LastUsed = _time.GetTimestamp();
+        model.Statistics.Used(_time.GetUtcNow());
+        model.IdleTimer?.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         return new ModelLease<TEngine>(model.Description, (TEngine)model.Engine!, model.Statistics, () => Release(model));
     }
 
@@ -181,8 +191,11 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
         {
             model.Leases--;
             model.LastUsed = _time.GetTimestamp();
-            if (model.Leases == 0)
-                model.Draining?.TrySetResult();
+            if (model.Leases > 0)
+                return;
+
+            model.Draining?.TrySetResult();
+            WaitForIdleness(model);
         }
     }
 
@@ -206,110 +219,15 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
         return model;
     }
 
+    /// <summary>The id as the file has it, for one that configuration wrote in other letters.</summary>
+    public string IdOf(string id)
+    {
+        lock (_lock)
+            return _models.Keys.FirstOrDefault(known => known == id) ?? _models.Keys.FirstOrDefault(known => known.Equals(id, StringComparison.OrdinalIgnoreCase)) ?? id;
+    }
+
     private HostedModel Require(string id) =>
         _models.GetValueOrDefault(id) ?? throw new EngineException(EngineError.ModelNotFound, $"There is no model {id}.");
-
-    private Task StartLoading(HostedModel model)
-    {
-        if (model.State == ModelState.Loading)
-            return model.Loading;
-
-        model.State = ModelState.Loading;
-        model.Error = "";
-        model.Progress = 0;
-        return model.Loading = Task.Run(() => LoadAsync(model), CancellationToken.None);
-    }
-
-    private async Task LoadAsync(HostedModel model)
-    {
-        var id = model.Description.Id;
-        var started = _time.GetTimestamp();
-        try
-        {
-            if (model.Description.Problem is { } problem)
-                throw new GgufException(problem);
-            if (_loader.Unavailable is { } unavailable)
-                throw new EngineException(EngineError.Unavailable, unavailable);
-
-            await MakeRoomAsync(model);
-            var engine = _loader.Load(model.Description, new LoadProgress(model), _stopping.Token);
-            lock (_lock)
-            {
-                model.Engine = engine;
-                model.State = ModelState.Ready;
-                model.LastUsed = _time.GetTimestamp();
-            }
-
-            var duration = _time.GetElapsedTime(started);
-            Log.Loaded(_logger, id, duration.TotalSeconds);
-            _events.Publish(new ModelLoaded { Model = id, Duration = duration, MemoryBytes = model.MemoryBytes });
-        }
-        catch (Exception exception)
-        {
-            // Whatever it was, the service lives on and the reason is kept where people look for it.
-            var reason = exception is EngineException or GgufException ? exception.Message : "The model could not be loaded; the log says more.";
-            lock (_lock)
-            {
-                model.State = ModelState.Failed;
-                model.Error = reason;
-                model.FailedAt = _time.GetTimestamp();
-            }
-
-            Log.Failed(_logger, exception, id);
-            _events.Publish(new ModelFailed { Model = id, Reason = reason });
-        }
-    }
-
-    private async Task MakeRoomAsync(HostedModel model)
-    {
-        while (_options.MemoryBudgetBytes > 0)
-        {
-            string victim;
-            lock (_lock)
-            {
-                var used = _models.Values.Where(other => other.Engine is not null).Sum(other => other.MemoryBytes);
-                if (used + model.MemoryBytes <= _options.MemoryBudgetBytes)
-                    return;
-
-                var idle = _models.Values
-                    .Where(other => other is { Engine: not null, Leases: 0, Draining: null, Description.BuiltIn: false })
-                    .MinBy(other => other.LastUsed)
-                    ?? throw new EngineException(EngineError.Unavailable,
-                        $"{model.Description.Id} needs {model.MemoryBytes >> 20} MiB; {used >> 20} of {_options.MemoryBudgetBytes >> 20} MiB are in use by models that are busy.");
-                idle.Draining = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                idle.Draining.SetResult();
-                victim = idle.Description.Id;
-            }
-
-            await FreeAsync(victim);
-        }
-    }
-
-    private async Task FreeAsync(string id)
-    {
-        IModelEngine? engine;
-        HostedModel? model;
-        lock (_lock)
-        {
-            if (!_models.TryGetValue(id, out model))
-                return;
-            engine = model.Engine;
-            model.Engine = null;
-        }
-
-        if (engine is null)
-            return;
-
-        await engine.DisposeAsync();
-        lock (_lock)
-        {
-            model.State = ModelState.Installed;
-            model.Draining = null;
-        }
-
-        Log.Unloaded(_logger, id);
-        _events.Publish(new ModelUnloaded { Model = id });
-    }
 
     private void FollowCatalogue()
     {
@@ -354,25 +272,23 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     }
 
     private ModelSnapshot Snapshot(HostedModel model, bool isDefault) =>
-        new(model.Description, model.State, ErrorOf(model), model.State == ModelState.Ready ? 1 : model.Progress, isDefault, model.Statistics, model.Engine?.Activity ?? EngineActivity.Idle);
+        new(model.Description, model.State, ErrorOf(model), model.State == ModelState.Ready ? 1 : model.Progress, isDefault, model.Statistics, model.Engine?.Activity ?? EngineActivity.Idle)
+        {
+            MemoryBytes = model.Description.BuiltIn ? 0 : (model.Plan ?? _memory.Plan(model.Description, Uses())).Memory.Total,
+            Roles = _routing.RolesOf(model.Description.Id, model.Description.Kind),
+        };
 
     // An installed model that nothing can load looks fine and is not: say so where people look.
     private string ErrorOf(HostedModel model) =>
         model is { State: ModelState.Installed, Description.BuiltIn: false } ? _loader.Unavailable ?? "" : model.Error;
 
     private EngineException Failed(HostedModel model) =>
-        new(EngineError.Unavailable, $"The model {model.Description.Id} could not be loaded: {model.Error}") { RetryAfter = _options.RetryFailedAfter };
-
-    private sealed class LoadProgress(HostedModel model) : IProgress<float>
-    {
-        // A torn read of a progress bar does no harm; a lock in a native callback might.
-        public void Report(float value) => model.Progress = value;
-    }
+        new(EngineError.Unavailable, $"The model {model.Description.Id} could not be loaded: {model.Error}") { RetryAfter = model.RetryAfter ?? _options.RetryFailedAfter };
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} loaded in {Seconds:F1} s")]
-        public static partial void Loaded(ILogger logger, string model, double seconds);
+        [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} loaded in {Seconds:F1} s: about {MemoryMiB} MiB, {GpuLayers} layers on a GPU")]
+        public static partial void Loaded(ILogger logger, string model, double seconds, long memoryMiB, int gpuLayers);
 
         [LoggerMessage(Level = LogLevel.Error, Message = "Model {Model} could not be loaded")]
         public static partial void Failed(ILogger logger, Exception exception, string model);

@@ -1,3 +1,4 @@
+using Fleet.ServiceDefaults.Health;
 using Microsoft.Extensions.Options;
 
 namespace Fleet.Inference.Models;
@@ -10,8 +11,13 @@ internal static class ModelsSetup
         services.AddSingleton<IModelLoader, LlamaModelLoader>();
         services.AddSingleton<ModelCatalogue>();
         services.AddSingleton<ModelRouting>();
+        services.AddSingleton<MachineMemory>();
+        services.AddSingleton<ModelMemory>();
         services.AddSingleton<ModelHost>();
         services.AddHostedService(provider => provider.GetRequiredService<ModelHost>());
+        services.AddSingleton<ModelPreloader>();
+        services.AddHostedService(provider => provider.GetRequiredService<ModelPreloader>());
+        services.AddHealthChecks().AddCheck<ModelPreloadCheck>("preload", tags: [HealthEndpoints.ReadyTag]);
         services.AddSingleton<ModelEvents>();
         services.AddHostedService(provider => provider.GetRequiredService<ModelEvents>());
         return services;

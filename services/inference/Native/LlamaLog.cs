@@ -22,6 +22,9 @@ internal static unsafe partial class LlamaLog
     [ThreadStatic]
     private static int _level;
 
+    [ThreadStatic]
+    private static Action<string>? _listener;
+
     public static void SendTo(ILogger logger)
     {
         Volatile.Write(ref _logger, logger);
@@ -35,6 +38,9 @@ internal static unsafe partial class LlamaLog
         _lastError = null;
         return error;
     }
+
+    /// <summary>Hands on what calls of this thread say, beside the log; null ends it.</summary>
+    public static void Listen(Action<string>? listener) => _listener = listener;
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void OnMessage(int level, byte* text, void* data)
@@ -52,6 +58,7 @@ internal static unsafe partial class LlamaLog
                 return;
             if (_level == Error)
                 _lastError = message;
+            _listener?.Invoke(message);
             if (Volatile.Read(ref _logger) is { } logger)
                 Write(logger, _level, message);
         }

@@ -97,6 +97,12 @@ internal static unsafe partial class LlamaNative
     public static partial int llama_vocab_n_tokens(nint vocabulary);
 
     [LibraryImport(Llama)]
+    public static partial byte* llama_vocab_get_text(nint vocabulary, int token);
+
+    [LibraryImport(Llama)]
+    public static partial int llama_vocab_get_attr(nint vocabulary, int token);
+
+    [LibraryImport(Llama)]
     public static partial int llama_vocab_bos(nint vocabulary);
 
     [LibraryImport(Llama)]

@@ -80,6 +80,7 @@ internal sealed partial class NativeLibraries
             LlamaNative.Llama => NativeLibrary.Load(Path.Combine(directory, LlamaFile)),
             LlamaNative.Ggml => NativeLibrary.Load(Path.Combine(directory, GgmlFile)),
             LlamaNative.GgmlBase => NativeLibrary.Load(Path.Combine(directory, GgmlBaseFile)),
+            Shim.ShimNative.Library => Shim.ChatShim.Resolve(),
             _ => 0,
         });
         _directory = directory;

@@ -12,6 +12,9 @@ internal sealed class NativeOptions
     [Required]
     public string NativeLibraryDirectory { get; set; } = Path.Combine(CacheDirectory(), "fleet", "llama.cpp", "linux-x64-3.22.1");
 
+    /// <summary>The compiled chat shim. Default: the one ./fleet compiled beside the libraries for this build. Absent: no tools, reasoning or JSON Schema.</summary>
+    public string ShimFile { get; set; } = "";
+
     private static string CacheDirectory() => Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } configured
         ? configured
         : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");

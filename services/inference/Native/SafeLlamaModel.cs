@@ -88,6 +88,24 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
         return large[..Math.Max(0, length)];
     }
 
+    /// <summary>The texts of the tokens that only <c>parseSpecial</c> reads: control tokens and the unknown one.</summary>
+    public IReadOnlyList<string> ControlTokenTexts()
+    {
+        const int Unknown = 1;
+        const int Control = 8;
+        var texts = new List<string>();
+        for (var token = 0; token < VocabularySize; token++)
+        {
+            if ((LlamaNative.llama_vocab_get_attr(_vocabulary, token) & (Unknown | Control)) != 0
+                && Marshal.PtrToStringUTF8((nint)LlamaNative.llama_vocab_get_text(_vocabulary, token)) is { Length: > 0 } text)
+            {
+                texts.Add(text);
+            }
+        }
+
+        return texts;
+    }
+
     public bool IsEndOfGeneration(int token) => LlamaNative.llama_vocab_is_eog(_vocabulary, token);
 
     /// <summary>The template in the file, or null.</summary>

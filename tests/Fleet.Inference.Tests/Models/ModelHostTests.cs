@@ -4,6 +4,7 @@ using Fleet.Inference.Models;
 using Fleet.Models;
 using Fleet.ServiceDefaults.Messaging;
 using Fleet.Testing;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
@@ -11,6 +12,9 @@ namespace Fleet.Inference.Tests.Models;
 
 public sealed class ModelHostTests : IAsyncDisposable
 {
+    // What a tiny model takes with the options of Host, and a little.
+    private const long TinyBytes = 11 << 20;
+
     private readonly string _directory = Directory.CreateTempSubdirectory("fleet-host-").FullName;
     private readonly FakeLoader _loader = new();
     private readonly ManualTimeProvider _time = new();
@@ -70,7 +74,7 @@ public sealed class ModelHostTests : IAsyncDisposable
     [Fact]
     public async Task Acquire_OverBudget_EvictsTheLeastRecentlyUsedIdleModel()
     {
-        var host = Host(["a", "b", "c"], options => options.MemoryBudgetBytes = 2 * 700_000);
+        var host = Host(["a", "b", "c"], options => options.MemoryBudgetBytes = 2 * TinyBytes);
         foreach (var id in (string[])["a", "b"])
         {
             (await host.AcquireAsync<ITextGenerator>(id, CancellationToken.None)).Dispose();
@@ -86,13 +90,122 @@ public sealed class ModelHostTests : IAsyncDisposable
     [Fact]
     public async Task Acquire_OverBudgetAndAllBusy_IsUnavailableWithTheNumbers()
     {
-        var host = Host(["a", "b"], options => options.MemoryBudgetBytes = 700_000);
+        var host = Host(["a", "b"], options => options.MemoryBudgetBytes = TinyBytes);
         using var busy = await host.AcquireAsync<ITextGenerator>("a", CancellationToken.None);
 
         var exception = await Assert.ThrowsAsync<EngineException>(() => host.AcquireAsync<ITextGenerator>("b", CancellationToken.None));
 
         Assert.Equal(EngineError.Unavailable, exception.Error);
         Assert.Contains("MiB", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Acquire_MoreThanTheBudgetAlone_SaysWhatIsNeededAndWhatToDo()
+    {
+        var host = Host(["a"], options => options.MemoryBudgetBytes = 1 << 20);
+
+        var exception = await Assert.ThrowsAsync<EngineException>(() => host.AcquireAsync<ITextGenerator>("a", CancellationToken.None));
+
+        Assert.Contains("of the budget of 1 MiB", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("Inference:Models:a: ContextTokens", exception.Message, StringComparison.Ordinal);
+        Assert.Empty(_loader.Loaded);
+    }
+
+    [Fact]
+    public async Task Acquire_BusyModelsBecomeIdle_TriesAgainSoon()
+    {
+        var host = Host(["a", "b"], options => options.MemoryBudgetBytes = TinyBytes);
+        var busy = await host.AcquireAsync<ITextGenerator>("a", CancellationToken.None);
+        await Assert.ThrowsAsync<EngineException>(() => host.AcquireAsync<ITextGenerator>("b", CancellationToken.None));
+        busy.Dispose();
+        _time.Advance(TimeSpan.FromSeconds(2));
+
+        using var lease = await host.AcquireAsync<ITextGenerator>("b", CancellationToken.None);
+
+        Assert.Equal(ModelState.Installed, StateOf(host, "a"));
+    }
+
+    [Fact]
+    public async Task KeepAlive_Passed_UnloadsTheIdleModelButNotABusyOne()
+    {
+        var host = Host(["a", "b"], options => options.KeepAlive = TimeSpan.FromMinutes(5));
+        (await host.AcquireAsync<ITextGenerator>("a", CancellationToken.None)).Dispose();
+        using var busy = await host.AcquireAsync<ITextGenerator>("b", CancellationToken.None);
+        _time.Advance(TimeSpan.FromMinutes(4));
+        (await host.AcquireAsync<ITextGenerator>("a", CancellationToken.None)).Dispose();
+        _time.Advance(TimeSpan.FromMinutes(4));
+        Assert.Equal(ModelState.Ready, StateOf(host, "a"));
+
+        _time.Advance(TimeSpan.FromMinutes(10));
+
+        await Eventually.TrueAsync(() => StateOf(host, "a") == ModelState.Installed);
+        Assert.Equal(ModelState.Ready, StateOf(host, "b"));
+    }
+
+    [Fact]
+    public async Task KeepAlive_Zero_UnloadsWhenTheLastRequestEnds()
+    {
+        var host = Host(["a"], options => options.Models["a"] = new ModelOptions { KeepAlive = TimeSpan.Zero });
+        var first = await host.AcquireAsync<ITextGenerator>("a", CancellationToken.None);
+        var second = await host.AcquireAsync<ITextGenerator>("a", CancellationToken.None);
+        first.Dispose();
+        _time.Advance(TimeSpan.Zero);
+        Assert.Equal(ModelState.Ready, StateOf(host, "a"));
+
+        second.Dispose();
+        _time.Advance(TimeSpan.Zero);
+
+        await Eventually.TrueAsync(() => StateOf(host, "a") == ModelState.Installed);
+        using var again = await host.AcquireAsync<ITextGenerator>("a", CancellationToken.None);
+        Assert.Equal(2, host.List().Single(model => model.Model.Id == "a").Statistics.Loads);
+    }
+
+    [Fact]
+    public async Task KeepAlive_Negative_StaysForEver()
+    {
+        var host = Host("a");
+        (await host.AcquireAsync<ITextGenerator>("a", CancellationToken.None)).Dispose();
+
+        _time.Advance(TimeSpan.FromDays(365));
+
+        Assert.Equal((0, ModelState.Ready), (_time.Waiting, StateOf(host, "a")));
+    }
+
+    [Fact]
+    public async Task Preload_LoadsTogetherAndIsReadyOnlyAfterwards()
+    {
+        var options = new ModelsOptions();
+        foreach (var id in (string[])["a", "B", "missing"])
+            options.Models[id] = new ModelOptions { Preload = true };
+        var host = Host("a", "b");
+        using var gate = _loader.Hold();
+        using var preloader = new ModelPreloader(host, Options.Create(options), NullLogger<ModelPreloader>.Instance);
+        var check = new ModelPreloadCheck(preloader);
+
+        await preloader.StartAsync(CancellationToken.None);
+        await Eventually.TrueAsync(() => _loader.Loaded.Count == 2);
+        Assert.Equal(HealthStatus.Unhealthy, (await check.CheckHealthAsync(new HealthCheckContext())).Status);
+        gate.Dispose();
+        await preloader.Done;
+
+        Assert.Equal(HealthStatus.Healthy, (await check.CheckHealthAsync(new HealthCheckContext())).Status);
+        Assert.Equal((ModelState.Ready, ModelState.Ready), (StateOf(host, "a"), StateOf(host, "b")));
+    }
+
+    [Fact]
+    public async Task List_TellsMemoryRolesAndUse()
+    {
+        var host = Host(["a"], options => options.Roles["guard"] = ["a"]);
+        var before = host.List().Single(model => model.Model.Id == "a");
+        Assert.Null(before.Statistics.LastUsed);
+        (await host.AcquireAsync<ITextGenerator>("a", CancellationToken.None)).Dispose();
+        var after = host.List().Single(model => model.Model.Id == "a");
+
+        Assert.InRange(before.MemoryBytes, 1 << 20, TinyBytes);
+        Assert.Equal(before.MemoryBytes, after.MemoryBytes);
+        Assert.Equal(["chat", "guard"], before.Roles);
+        Assert.Equal(_time.GetUtcNow(), after.Statistics.LastUsed);
+        Assert.Equal(1, after.Statistics.Loads);
     }
 
     [Fact]
@@ -160,8 +273,9 @@ public sealed class ModelHostTests : IAsyncDisposable
         var options = new ModelsOptions { ModelsDirectory = directory };
         configure(options);
         var catalogue = new ModelCatalogue(Options.Create(options), NullLogger<ModelCatalogue>.Instance);
+        var memory = new ModelMemory(new MachineMemory(() => []), Options.Create(options), Options.Create(new EngineOptions { ContextTokens = 256, MaxSequences = 1, BatchTokens = 16 }));
         var events = new ModelEvents(new NoBroker(), NullLogger<ModelEvents>.Instance);
-        var host = new ModelHost(catalogue, _loader, new ModelRouting(catalogue, _loader, Options.Create(options)), events, Options.Create(options), _time, NullLogger<ModelHost>.Instance);
+        var host = new ModelHost(catalogue, _loader, new ModelRouting(catalogue, _loader, Options.Create(options)), memory, events, Options.Create(options), _time, NullLogger<ModelHost>.Instance);
         _hosts.Add(host);
         return host;
     }
@@ -180,7 +294,7 @@ public sealed class ModelHostTests : IAsyncDisposable
 
         public IDisposable Hold() => new Gate(_gate = new TaskCompletionSource());
 
-        public IModelEngine Load(ModelDescription model, IProgress<float> progress, CancellationToken cancellationToken)
+        public IModelEngine Load(ModelDescription model, ModelPlan plan, IProgress<float> progress, CancellationToken cancellationToken)
         {
             lock (Loaded)
                 Loaded.Add(model.Id);

@@ -115,6 +115,6 @@ public sealed class ModelRoutingTests : IDisposable
     {
         public string? Unavailable => null;
 
-        public IModelEngine Load(ModelDescription model, IProgress<float> progress, CancellationToken cancellationToken) => throw new NotSupportedException();
+        public IModelEngine Load(ModelDescription model, ModelPlan plan, IProgress<float> progress, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 }

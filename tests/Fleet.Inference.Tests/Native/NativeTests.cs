@@ -45,8 +45,9 @@ public sealed class NativeFixture : IDisposable
         RequireLibraries();
         var options = new EngineOptions { Threads = 1, ContextTokens = 512, BatchTokens = 64 };
         configure?.Invoke(options);
-        var loader = new LlamaModelLoader(Libraries, Options.Create(options), TimeProvider.System, NullLoggerFactory.Instance);
-        return loader.Load(new ModelDescription { Id = model, Kind = kind, Path = PathOf(model) }, new Progress<float>(), CancellationToken.None);
+        var description = ModelDescription.FromFile(new FileInfo(PathOf(model))) with { Kind = kind };
+        var plan = new ModelMemory(new MachineMemory(Libraries), Options.Create(new ModelsOptions()), Options.Create(options)).Plan(description, []);
+        return new LlamaModelLoader(Libraries, TimeProvider.System, NullLoggerFactory.Instance).Load(description, plan, new Progress<float>(), CancellationToken.None);
     }
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
