@@ -35,7 +35,7 @@ public sealed class GrammarAgainstLlamaTests : IDisposable
         "root ::= (\"a\" | \"ab\" | \"abc\")* (\"bc\" root | \"c\")?",
         "root ::= [\uac00-\ud7a3 ]+ \"\\n\"?",
         "root ::= word (\" \" word){0,5}\nword ::= [a-z]+ | [0-9]+ (\".\" [0-9]+)? # a number\n",
-        "root ::= <[70]> [a-z]* !<[80]> \"x\"",
+        "root ::= <[70]> [a-z]* <[80]> \"x\"",
         "root ::= (((\"x\"?)*)* \"y\")+",
     ];
 

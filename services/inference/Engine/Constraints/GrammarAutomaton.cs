@@ -120,12 +120,15 @@ internal sealed class GrammarAutomaton
     public GrammarState NextLiterally(GrammarState state, int codePoint) => Step(state, codePoint, literally: true);
 
     /// <summary>The state after a token the grammar names by its id; <see cref="Dead"/> when it names no such token here.</summary>
-    public GrammarState NextToken(GrammarState state, int token)
+    /// <param name="state">Where the text stands.</param>
+    /// <param name="token">The token.</param>
+    /// <param name="control">"Any token but" does not mean control tokens: they print nothing.</param>
+    public GrammarState NextToken(GrammarState state, int token, bool control)
     {
         foreach (var stack in state.Stacks)
         {
             Spend();
-            if (stack is not null && MatchesToken(stack, token))
+            if (stack is not null && MatchesToken(stack, token, control))
                 PushAfter(stack);
         }
 
@@ -192,10 +195,10 @@ internal sealed class GrammarAutomaton
         return Settle();
     }
 
-    private bool MatchesToken(GrammarStack stack, int token)
+    private bool MatchesToken(GrammarStack stack, int token, bool control)
     {
         var element = _grammar[stack.Position];
-        return element.Kind == GbnfKind.Token ? element.Value == token : element.Kind == GbnfKind.OtherToken && element.Value != token;
+        return element.Kind == GbnfKind.Token ? element.Value == token : element.Kind == GbnfKind.OtherToken && element.Value != token && !control;
     }
 
     private void PushAfter(GrammarStack stack) => _todo.Push(After(stack));

@@ -21,7 +21,11 @@ internal static class JsonSchemaSupport
     /// <summary>Throws <see cref="EngineException"/> (invalid request) unless every keyword of the schema will be enforced.</summary>
     public static void Check(string schema) => new SchemaReader(Parse(schema)).Check();
 
-    /// <summary>The checked schema as the converter must read it: the same, with its patterns in a form that the converter gets right.</summary>
+    /// <summary>
+    /// The checked schema as the converter must read it: patterns in a form that it gets right, integers with both bounds (with one alone
+    /// it lets 10 through where the minimum is 100, and leading zeros) and no further properties beside named ones (it takes names that end the
+    /// JSON). What matches the result matches the schema.
+    /// </summary>
     public static string ForConverter(string schema)
     {
         var root = Parse(schema);
@@ -29,8 +33,22 @@ internal static class JsonSchemaSupport
         reader.Check();
         foreach (var (node, pattern) in reader.Patterns)
             node["pattern"] = pattern.Grammar;
+        foreach (var node in reader.Open)
+            node["additionalProperties"] = false;
+        foreach (var node in reader.HalfBounded)
+        {
+            var hasLeast = node.ContainsKey("minimum") || node.ContainsKey("exclusiveMinimum");
+            node[hasLeast ? "maximum" : "minimum"] = hasLeast ? SchemaReader.LargestInteger : -SchemaReader.LargestInteger;
+        }
+
         return root.ToJsonString(Plain);
     }
+
+    /// <summary>
+    /// Throws <see cref="EngineException"/> when a schema whose keywords need not all be enforced (a tool's) is too much for the converter,
+    /// whose work grows with the square of optional properties and doubles with every repeated type, and whose expressions recurse over names.
+    /// </summary>
+    public static void CheckBounds(string schema) => SchemaBounds.Check(Parse(schema));
 
     internal static JsonNode Parse(string schema)
     {

@@ -1,22 +1,16 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 
 namespace Fleet.Inference.Engine.Constraints;
 
 /// <summary>Walks a schema as llama.cpp's converter does and refuses what that would leave out. One schema's; used once.</summary>
-internal sealed partial class SchemaReader(JsonNode root)
+internal sealed class SchemaReader(JsonNode root)
 {
     private const int MaxSchemas = 5000;
     private const int MaxDepth = 48;
-    private const int MaxName = 128;
-
-    // The converter writes a rule for every pair of optional properties.
-    private const int MaxOptional = 200;
-
     // Larger ones are not exact in every JSON reader.
-    private const double LargestInteger = 9_007_199_254_740_991;
+    public const long LargestInteger = 9_007_199_254_740_991;
 
     private static readonly HashSet<string> Annotations =
         ["title", "description", "default", "examples", "$schema", "$id", "$comment", "$defs", "definitions", "deprecated", "readOnly", "writeOnly"];
@@ -34,7 +28,17 @@ internal sealed partial class SchemaReader(JsonNode root)
 
     public Dictionary<JsonObject, SchemaPattern> Patterns { get; } = new(ReferenceEqualityComparer.Instance);
 
-    public void Check() => Visit(root, "#", 0);
+    /// <summary>Integers with a bound on one side only.</summary>
+    public HashSet<JsonObject> HalfBounded { get; } = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>Objects with properties of their own that allow any others.</summary>
+    public HashSet<JsonObject> Open { get; } = new(ReferenceEqualityComparer.Instance);
+
+    public void Check()
+    {
+        SchemaBounds.Check(root);
+        Visit(root, "#", 0);
+    }
 
     /// <summary>The schema a reference means; null when there is none.</summary>
     public static JsonNode? Resolve(JsonNode root, string reference)
@@ -88,8 +92,8 @@ internal sealed partial class SchemaReader(JsonNode root)
         var reference = Text(schema, "$ref", path);
         if (!reference.StartsWith("#/", StringComparison.Ordinal))
             throw Refused($"{path}/$ref", "only references into the same document (#/...) are supported");
-        if (reference.Length > 4 * MaxName || reference.Contains('~') || reference.Contains('%'))
-            throw Refused($"{path}/$ref", "the reference is too long or has escapes (~ or %)");
+        if (reference.Contains('~') || reference.Contains('%'))
+            throw Refused($"{path}/$ref", "references with escapes (~ or %) are not supported");
 
         // A chain of references that comes back to itself says nothing.
         var target = Resolve(root, reference);
@@ -212,31 +216,36 @@ internal sealed partial class SchemaReader(JsonNode root)
     private void Object(JsonObject schema, string path, int depth)
     {
         var properties = schema["properties"] is { } given ? given as JsonObject ?? throw Refused($"{path}/properties", "must be an object") : [];
-        var required = Required(schema, path, properties.Select(property => property.Key).ToHashSet(StringComparer.Ordinal));
-        if (properties.Count - required > MaxOptional)
-            throw Refused($"{path}/properties", $"more than {MaxOptional} optional properties");
+        Required(schema, path, properties.Select(property => property.Key).ToHashSet(StringComparer.Ordinal));
         foreach (var (name, property) in properties)
         {
-            if (name.Length > MaxName || name == "*")
-                throw Refused($"{path}/properties", $"a name is at most {MaxName} characters and not *");
+            if (name == "*")
+                throw Refused($"{path}/properties", "a property cannot be named *");
             Visit(property, $"{path}/properties/{name}", depth + 1);
         }
 
         if (!schema.TryGetPropertyValue("additionalProperties", out var additional) || additional is JsonValue closed && closed.GetValueKind() == JsonValueKind.False)
             return;
-        if (properties.FirstOrDefault(property => !PlainName().IsMatch(property.Key)).Key is { } odd)
-            throw Refused($"{path}/additionalProperties", $"beside the property \"{Short(odd)}\": with additional properties, names are of letters, digits, spaces and _ . : / @ $");
         if (additional is JsonValue open && open.GetValueKind() == JsonValueKind.True)
+        {
+            if (properties.Count > 0)
+                Open.Add(schema);
             return;
+        }
+
         if (additional is not JsonObject)
             throw Refused($"{path}/additionalProperties", "must be true, false or a schema");
+
+        // The converter lets a name that is none of the others begin with characters that end the JSON.
+        if (properties.Count > 0)
+            throw Refused($"{path}/additionalProperties", "a schema for further properties is not supported beside \"properties\"");
         Visit(additional, $"{path}/additionalProperties", depth + 1);
     }
 
-    private static int Required(JsonObject schema, string path, HashSet<string> properties)
+    private static void Required(JsonObject schema, string path, HashSet<string> properties)
     {
         if (!schema.TryGetPropertyValue("required", out var given))
-            return 0;
+            return;
 
         var names = given as JsonArray ?? throw Refused($"{path}/required", "must be a list of names");
         var seen = new HashSet<string>(StringComparer.Ordinal);
@@ -248,8 +257,6 @@ internal sealed partial class SchemaReader(JsonNode root)
             if (!seen.Add(name))
                 throw Refused($"{path}/required", $"\"{Short(name)}\" is named twice");
         }
-
-        return seen.Count;
     }
 
     // The converter merges the properties of objects and requires all of them; of anything else it keeps nothing.
@@ -334,7 +341,7 @@ internal sealed partial class SchemaReader(JsonNode root)
         }
     }
 
-    private static void Integer(JsonObject schema, string path)
+    private void Integer(JsonObject schema, string path)
     {
         var least = Bound(schema, "minimum", path) is { } minimum ? Math.Ceiling(minimum) : double.NegativeInfinity;
         var most = Bound(schema, "maximum", path) is { } maximum ? Math.Floor(maximum) : double.PositiveInfinity;
@@ -344,6 +351,8 @@ internal sealed partial class SchemaReader(JsonNode root)
             most = double.IsInfinity(most) ? Math.Ceiling(below) - 1 : throw Refused($"{path}/exclusiveMaximum", "is not supported beside \"maximum\"");
         if (least > most)
             throw Refused(path, "no integer is within the bounds");
+        if (double.IsInfinity(least) != double.IsInfinity(most))
+            HalfBounded.Add(schema);
     }
 
     private static double? Bound(JsonObject schema, string keyword, string path)
@@ -353,7 +362,7 @@ internal sealed partial class SchemaReader(JsonNode root)
         return given is JsonValue value && value.GetValueKind() == JsonValueKind.Number && double.TryParse(value.ToJsonString(), CultureInfo.InvariantCulture, out var bound)
             && Math.Abs(bound) <= LargestInteger
             ? bound
-            : throw Refused($"{path}/{keyword}", $"must be a number of at most {LargestInteger:F0}");
+            : throw Refused($"{path}/{keyword}", $"must be a number of at most {LargestInteger}");
     }
 
     private static int? Count(JsonObject schema, string keyword, string path)
@@ -395,7 +404,4 @@ internal sealed partial class SchemaReader(JsonNode root)
 
     private static EngineException Refused(string path, string problem) =>
         new(EngineError.InvalidRequest, $"The JSON Schema at {(path.Length <= 300 ? path : $"{path[..300]}...")}: {problem}.");
-
-    [GeneratedRegex(@"^[\p{L}\p{Nd} _.:/@$]*$")]
-    private static partial Regex PlainName();
 }
