@@ -92,7 +92,7 @@ internal sealed class LlamaModelLoader(
 
     private static TEngine Texts<TEngine>(ModelPlan plan, SafeLlamaModel loaded, Func<LlamaTextRunner, TEngine> create)
     {
-        var runner = new LlamaTextRunner(loaded, plan.Settings.Engine.BatchTokens, plan.Settings.Engine.EffectiveThreads);
+        var runner = new LlamaTextRunner(loaded, plan.Settings.Engine.BatchTokens, plan.Settings.Engine.EffectiveThreads, onGpu: plan.GpuLayers > 0);
         try
         {
             return create(runner);
