@@ -49,7 +49,11 @@ public sealed class SamplerPropertyTests
             int[] prompt = [.. Enumerable.Range(0, random.Next(0, 1200)).Select(_ => random.Next(size))];
             var parameters = new SamplingParameters
             {
-                Temperature = 0, PenaltyLastN = random.Next(3) switch { 0 => -1, 1 => 64, _ => 700 }, RepetitionPenalty = 1.3f, FrequencyPenalty = 0.2f, PresencePenalty = 0.5f,
+                Temperature = 0,
+                PenaltyLastN = random.Next(3) switch { 0 => -1, 1 => 64, _ => 700 },
+                RepetitionPenalty = 1.3f,
+                FrequencyPenalty = 0.2f,
+                PresencePenalty = 0.5f,
                 LogitBias = Enumerable.Range(0, 20).Select(_ => random.Next(size)).Distinct().ToDictionary(token => token, _ => (float)(random.NextDouble() * 10 - 5)),
             };
             var sampler = new TokenSampler(parameters, vocabulary, prompt, null, 0);
