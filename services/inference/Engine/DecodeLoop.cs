@@ -216,6 +216,8 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
     private void DropDead()
     {
         var dropped = _scheduler.DropDead(_time.GetUtcNow());
+        if (dropped.Count > 0)
+            Publish();
         foreach (var (sequence, reason) in dropped)
         {
             var reply = (Reply)sequence.Owner!;
@@ -232,9 +234,6 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
                     break;
             }
         }
-
-        if (dropped.Count > 0)
-            Publish();
     }
 
     private void Admit()
