@@ -23,7 +23,7 @@ internal static class TemplateGuard
 
         var blocks = 0;
         var branches = 0;
-        for (var at = source.IndexOf('{', StringComparison.Ordinal); at >= 0 && at + 1 < source.Length; at = source.IndexOf('{', at, StringComparison.Ordinal))
+        for (var at = source.IndexOf('{', StringComparison.Ordinal); at >= 0 && at + 1 < source.Length; at = source.IndexOf('{', at))
         {
             if (source[at + 1] == '#')
             {
