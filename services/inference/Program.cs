@@ -14,5 +14,6 @@ var app = builder.Build();
 app.UseFleetDefaults();
 app.MapDefaultEndpoints();
 app.MapModels();
+app.MapStatus();
 app.MapGrpcService<InferenceService>();
 await app.RunAsync();

@@ -60,7 +60,7 @@ internal sealed class ReplyReader(Reply reply)
         if (parsed.Reasoning.Length > 0 || parsed.Content.Length > 0 || parsed.ToolCalls.Count > 0)
             _undecided = 0;
         _json?.Append(parsed.Content);
-        return delta with { Text = parsed.Content, Reasoning = parsed.Reasoning, ToolCalls = parsed.ToolCalls };
+        return delta with { Text = parsed.Content, Reasoning = parsed.Reasoning, ToolCalls = parsed.ToolCalls, Raw = delta.Text };
     }
 
     private GenerationDelta? Rest(GenerationFinished finished)
