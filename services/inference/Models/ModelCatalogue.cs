@@ -10,6 +10,7 @@ internal sealed partial class ModelCatalogue : IDisposable
 {
     private readonly string _directory;
     private readonly ILogger<ModelCatalogue> _logger;
+    private readonly IReadOnlyList<ModelDescription> _remote;
     private readonly FileSystemWatcher? _watcher;
     private readonly Lock _scanning = new();
     private readonly Timer _rescan;
@@ -18,8 +19,9 @@ internal sealed partial class ModelCatalogue : IDisposable
     // A download writes for a long time: look when it has been quiet for a moment.
     private static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(500);
 
-    public ModelCatalogue(IOptions<ModelsOptions> options, ILogger<ModelCatalogue> logger)
+    public ModelCatalogue(IOptions<ModelsOptions> options, ILogger<ModelCatalogue> logger, IRemoteModels? remote = null)
     {
+        _remote = remote?.Models ?? [];
         _directory = Path.GetFullPath(options.Value.ModelsDirectory);
         _logger = logger;
         _rescan = new Timer(_ => Rescan());
@@ -54,8 +56,8 @@ internal sealed partial class ModelCatalogue : IDisposable
         {
             var known = _models.Where(model => model.Path is not null).ToDictionary(model => model.Path!, StringComparer.Ordinal);
             var installed = Files().Select(file => Describe(file, known)).OrderBy(model => model.Id, StringComparer.Ordinal);
-            _models = [.. installed, ModelDescription.Extractive, ModelDescription.NGramEmbedding];
-            Log.Scanned(_logger, _models.Count - 2, _models.Count(model => model.Problem is not null));
+            _models = [.. installed, .. _remote, ModelDescription.Extractive, ModelDescription.NGramEmbedding];
+            Log.Scanned(_logger, _models.Count - _remote.Count - 2, _models.Count(model => model.Problem is not null));
         }
 
         Changed?.Invoke();
