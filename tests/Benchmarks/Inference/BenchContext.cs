@@ -75,6 +75,8 @@ internal sealed class BenchContext(
             ["MaxSequences"] = sequences.ToString(CultureInfo.InvariantCulture),
             ["ContextTokens"] = contextTokens.ToString(CultureInfo.InvariantCulture),
             ["Threads"] = Threads.ToString(CultureInfo.InvariantCulture),
+            // Random weights fall into loops that guessing profits from as no real text would let it.
+            ["Speculation"] = "false",
         };
         foreach (var (name, value) in further ?? new Dictionary<string, string>())
             settings[name] = value;
