@@ -5,7 +5,7 @@ namespace Fleet.Inference.Models;
 
 /// <summary>Loads GGUF files through llama.cpp after validating them in C#.</summary>
 internal sealed class LlamaModelLoader(
-    NativeLibraries native, TimeProvider time, ILoggerFactory loggers) : IModelLoader
+    NativeLibraries native, TimeProvider time, ILoggerFactory loggers, ModelCheck? check = null) : IModelLoader
 {
     public string? Unavailable => native.Unavailable;
 
@@ -13,6 +13,9 @@ internal sealed class LlamaModelLoader(
     {
         var header = GgufReader.Read(model.Path!, full: true);
         GgufValidator.Validate(header);
+        foreach (var part in SplitModel.LaterParts(model.Path!))
+            GgufValidator.ValidatePart(GgufReader.Read(part));
+        check?.Require(model.Path!, cancellationToken);
         var loaded = LoadWeights(model.Path!, plan.GpuLayers, progress, cancellationToken);
         try
         {
