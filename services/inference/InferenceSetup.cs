@@ -1,8 +1,11 @@
 using Fleet.Inference.Engine;
+using Fleet.Inference.Engine.Persistence;
 using Fleet.Inference.Models;
 using Fleet.Inference.Native;
+using Fleet.Inference.Native.Shim;
 using Fleet.Inference.Telemetry;
 using Fleet.ServiceDefaults.Health;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 
 namespace Fleet.Inference;
@@ -21,6 +24,8 @@ internal static class InferenceSetup
 
         services.AddSingleton<NativeLibraries>();
         services.AddSingleton<InferenceMetrics>();
+        services.TryAddSingleton<ChatShim>();
+        services.AddSingleton<PrefixStore>();
         services.AddModels();
         services.AddHealthChecks().AddCheck<NativeLibrariesCheck>("native-libraries", tags: [HealthEndpoints.ReadyTag]);
         services.AddGrpc(options =>

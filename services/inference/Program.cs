@@ -19,6 +19,7 @@ app.UseFleetDefaults();
 app.MapDefaultEndpoints();
 app.MapModels();
 app.MapDownloads();
+app.MapStatus();
 app.MapGrpcService<InferenceService>();
 await app.RunAsync();
 return 0;

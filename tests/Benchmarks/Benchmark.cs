@@ -11,6 +11,14 @@ internal abstract class Benchmark
     public abstract string Description { get; }
 
     public abstract Task<BenchmarkResult> RunAsync(Action<string> progress);
+
+    public static string Machine()
+    {
+        var processor = File.Exists("/proc/cpuinfo")
+            ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim()
+            : null;
+        return $"{Environment.ProcessorCount} x {processor ?? "unknown processor"}, {GC.GetGCMemoryInfo().TotalAvailableMemoryBytes >> 30} GiB, .NET {Environment.Version}";
+    }
 }
 
 /// <param name="Ratios">Above 1 is Fleet better.</param>
@@ -23,30 +31,12 @@ internal sealed record BenchmarkResult(string Name, IReadOnlyDictionary<string, 
     {
         if (json)
         {
-            output.WriteLine(JsonSerializer.Serialize(new { Name, Ratios, Figures, Machine = Machine() }, Json));
+            output.WriteLine(JsonSerializer.Serialize(new { Name, Ratios, Figures, Machine = Benchmark.Machine() }, Json));
             return;
         }
 
-        output.WriteLine($"{Name} on {Machine()}");
+        output.WriteLine($"{Name} on {Benchmark.Machine()}");
         foreach (var (name, value) in Ratios) output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-32} {value:0.000} x"));
         foreach (var (name, value) in Figures) output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-32} {value:0.0}"));
-    }
-
-    private static string Machine()
-    {
-        var processor = File.Exists("/proc/cpuinfo")
-            ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim()
-            : null;
-        return $"{Environment.ProcessorCount} x {processor ?? "unknown processor"}, {GC.GetGCMemoryInfo().TotalAvailableMemoryBytes >> 30} GiB, .NET {Environment.Version}";
-    }
-}
-
-internal static class Percentiles
-{
-    /// <summary>Nearest rank over raw samples.</summary>
-    public static double At(this IEnumerable<double> samples, double percentile)
-    {
-        var sorted = samples.Order().ToArray();
-        return sorted[Math.Clamp((int)Math.Ceiling(percentile / 100 * sorted.Length) - 1, 0, sorted.Length - 1)];
     }
 }

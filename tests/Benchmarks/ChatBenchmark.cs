@@ -4,9 +4,11 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.ServerSentEvents;
 using System.Text.Json;
+using Fleet.Benchmarks.Measurement;
 using Fleet.Contracts.Inference.V1;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Contract = Fleet.Contracts.Inference.V1.Inference;
 
 namespace Fleet.Benchmarks;
 
@@ -33,7 +35,7 @@ internal sealed class ChatBenchmark : Benchmark
             await using var fleet = await BenchmarkFleet.StartAsync(state);
             var (client, token) = await fleet.RegisterAsync();
             using var channel = GrpcChannel.ForAddress(fleet.Endpoint("inference", "grpc"));
-            var inference = new Inference.InferenceClient(channel);
+            var inference = new Contract.InferenceClient(channel);
             for (var i = 0; i < 5; i++)
             {
                 await DirectAsync(inference, token);
@@ -70,7 +72,7 @@ internal sealed class ChatBenchmark : Benchmark
         }
     }
 
-    private static async Task<Sample> DirectAsync(Inference.InferenceClient inference, string token)
+    private static async Task<Sample> DirectAsync(Contract.InferenceClient inference, string token)
     {
         var watch = Stopwatch.StartNew();
         double? first = null;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Fleet.Benchmarks.Measurement;
 
 namespace Fleet.Benchmarks;
 

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Fleet.Models;
 
-/// <summary>Writes GGUF version 3: metadata values, one-dimensional arrays and F32 tensors, in the order given.</summary>
+/// <summary>Writes GGUF version 3: metadata values, one-dimensional arrays, F32 and F16 tensors, in the order given.</summary>
 public sealed class GgufWriter
 {
     private const int Alignment = 32;
@@ -13,9 +13,11 @@ public sealed class GgufWriter
     private const int TypeBool = 7;
     private const int TypeString = 8;
     private const int TypeArray = 9;
+    private const int TensorFloat32 = 0;
+    private const int TensorFloat16 = 1;
 
     private readonly List<(string Key, Action<BinaryWriter> Write)> _metadata = [];
-    private readonly List<(string Name, long[] Shape, byte[] Data)> _tensors = [];
+    private readonly List<(string Name, long[] Shape, int Type, long Bytes, Func<byte[]> Data)> _tensors = [];
 
     public GgufWriter Set(string key, uint value) => Add(key, writer =>
     {
@@ -55,12 +57,26 @@ public sealed class GgufWriter
         if (shape.Aggregate(1L, (product, size) => product * size) != data.Length)
             throw new ArgumentException($"{name}: the shape does not hold {data.Length} values.", nameof(shape));
 
-        _tensors.Add((name, shape, MemoryMarshal.AsBytes(data.AsSpan()).ToArray()));
+        var bytes = MemoryMarshal.AsBytes(data.AsSpan()).ToArray();
+        _tensors.Add((name, shape, TensorFloat32, bytes.LongLength, () => bytes));
         return this;
     }
 
+    /// <summary>A tensor of 16-bit floats whose values are asked for when the file is written: large ones need not be in memory together.</summary>
+    public GgufWriter HalfTensor(string name, Func<Half[]> data, params long[] shape)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        ArgumentNullException.ThrowIfNull(shape);
+        _tensors.Add((name, shape, TensorFloat16, shape.Aggregate(2L, (product, size) => product * size), () => MemoryMarshal.AsBytes(data().AsSpan()).ToArray()));
+        return this;
+    }
+
+    /// <summary>A metadata value as another file holds it.</summary>
+    /// <param name="value">Type and content, as they stand after the key.</param>
+    public GgufWriter SetRaw(string key, byte[] value) => Add(key, writer => writer.Write(value));
+
     /// <summary>The values of a tensor that was added.</summary>
-    public float[] Values(string name) => MemoryMarshal.Cast<byte, float>(_tensors.Find(tensor => tensor.Name == name).Data).ToArray();
+    public float[] Values(string name) => MemoryMarshal.Cast<byte, float>(_tensors.Find(tensor => tensor.Name == name).Data()).ToArray();
 
     public byte[] ToArray()
     {
@@ -89,21 +105,24 @@ public sealed class GgufWriter
         }
 
         var offset = 0L;
-        foreach (var (name, shape, data) in _tensors)
+        foreach (var (name, shape, type, bytes, _) in _tensors)
         {
             WriteString(writer, name);
             writer.Write(shape.Length);
             foreach (var size in shape)
                 writer.Write(size);
-            writer.Write(0); // F32
+            writer.Write(type);
             writer.Write(offset);
-            offset += (data.LongLength + Alignment - 1) / Alignment * Alignment;
+            offset += (bytes + Alignment - 1) / Alignment * Alignment;
         }
 
         Pad(writer);
-        foreach (var (_, _, data) in _tensors)
+        foreach (var (name, _, _, bytes, data) in _tensors)
         {
-            writer.Write(data);
+            var content = data();
+            if (content.LongLength != bytes)
+                throw new InvalidOperationException($"{name} does not fill its shape.");
+            writer.Write(content);
             Pad(writer);
         }
     }

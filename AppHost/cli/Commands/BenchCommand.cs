@@ -15,11 +15,14 @@ internal static class BenchCommand
         var name = new Argument<string>("name") { Description = "Which benchmark; list shows them" };
         var json = new Option<bool>("--json") { Description = "Print one JSON object and nothing else" };
         var command = new Command("bench", "Measure side by side with the anchors") { name, json };
-        command.SetAction((result, cancellationToken) => RunAsync(paths, result.GetValue(name)!, result.GetValue(json), cancellationToken));
+        // A benchmark knows its own options: inference has --rows, --quick, --markdown, --reference and more.
+        command.TreatUnmatchedTokensAsErrors = false;
+        command.SetAction((result, cancellationToken) => RunAsync(
+            paths, [result.GetValue(name)!, .. result.GetValue(json) ? ["--json"] : Array.Empty<string>(), .. result.UnmatchedTokens], cancellationToken));
         return command;
     }
 
-    private static async Task<int> RunAsync(FleetPaths paths, string name, bool json, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(FleetPaths paths, IReadOnlyList<string> arguments, CancellationToken cancellationToken)
     {
         if (!File.Exists(Path.Combine(paths.Root, Project)))
             throw new CommandException($"There are no benchmarks in this clone ({Project}).");
@@ -28,8 +31,8 @@ internal static class BenchCommand
         if (!build.Succeeded)
             throw new CommandException($"The benchmarks do not build:\n{build.Tail()}");
 
-        string[] arguments = [Path.Combine(paths.Root, "artifacts/bin/Fleet.Benchmarks/release/Fleet.Benchmarks.dll"), name, .. json ? ["--json"] : Array.Empty<string>()];
-        using var process = Process.Start("dotnet", arguments);
+        var program = Path.Combine(paths.Root, "artifacts/bin/Fleet.Benchmarks/release/Fleet.Benchmarks.dll");
+        using var process = Process.Start("dotnet", [program, .. arguments]);
         await process.WaitForExitAsync(cancellationToken);
         return process.ExitCode;
     }

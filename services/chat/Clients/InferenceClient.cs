@@ -76,7 +76,7 @@ internal sealed partial class InferenceClient(ServiceChannels channels, ServiceT
                             var delta = response.Delta;
                             fruitless = 0;
                             generated += delta.TokenIds.Count;
-                            text.Append(delta.Raw.Length > 0 ? delta.Raw : delta.Text);
+                            text.Append(delta.HasRaw ? delta.Raw : delta.Text);
                             var update = new GenerationUpdate.Delta(delta.Text, delta.TokenIds.Count, delta.Logprobs)
                             {
                                 Choice = delta.Choice,

@@ -32,7 +32,9 @@ internal static class GenerationMessages
 
     private static GenerationDelta ToMessage(Engine.GenerationDelta delta, int choice)
     {
-        var message = new GenerationDelta { Text = delta.Text, Choice = choice, Reasoning = delta.Reasoning, Raw = delta.Raw };
+        var message = new GenerationDelta { Text = delta.Text, Choice = choice, Reasoning = delta.Reasoning };
+        if (delta.Raw is not null)
+            message.Raw = delta.Raw;
         message.TokenIds.AddRange(delta.TokenIds);
         message.Logprobs.AddRange(delta.Logprobs.Select(ToMessage));
         message.ToolCalls.AddRange(delta.ToolCalls.Select(call => new ToolCallDelta { Index = call.Index, Id = call.Id, Name = call.Name, Arguments = call.Arguments }));

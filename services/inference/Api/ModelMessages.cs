@@ -77,7 +77,7 @@ internal static class ModelMessages
         MaxDecodeThreads = gauges.MaxDecodeThreads,
         Preemptions = gauges.Preemptions,
         Steps = gauges.Steps,
-        CacheHitRatio = gauges.PromptTokens > 0 ? (double)gauges.CachedTokens / gauges.PromptTokens : 0,
+        CacheHitRatio = gauges.CacheHitRatio,
         PrefillTokensPerSecond = gauges.PrefillTokensPerSecond,
         DecodeTokensPerSecond = gauges.DecodeTokensPerSecond,
         DraftedTokens = gauges.DraftedTokens,

@@ -30,6 +30,7 @@ internal static class RpcErrors
         EngineError.NotSupported => StatusCode.FailedPrecondition,
         EngineError.QueueFull => StatusCode.ResourceExhausted,
         EngineError.Unavailable => StatusCode.Unavailable,
+        EngineError.DeadlineExceeded => StatusCode.DeadlineExceeded,
         _ => StatusCode.Internal,
     };
 

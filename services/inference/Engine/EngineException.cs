@@ -15,6 +15,9 @@ internal enum EngineError
     /// <summary>The model is loading, being unloaded, or failed to load.</summary>
     Unavailable,
 
+    /// <summary>The request's deadline passed before the reply was complete.</summary>
+    DeadlineExceeded,
+
     /// <summary>The engine itself failed.</summary>
     Internal,
 }

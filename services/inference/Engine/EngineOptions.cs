@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Fleet.Inference.Native;
 using Microsoft.Extensions.Options;
 
 namespace Fleet.Inference.Engine;
@@ -24,13 +25,38 @@ internal sealed class EngineOptions : IValidatableObject
     [Range(16, 16_384)]
     public int BatchTokens { get; set; } = 512;
 
-    /// <summary>Threads that compute; 0 = all cores but one, which serves the connections. More than there are free cores is far slower, not faster.</summary>
+    /// <summary>
+    /// Threads that compute at most; 0 = all cores for generators, which give them up while others need them, and all but one for the rest.
+    /// More than there are free cores is far slower, not faster.
+    /// </summary>
     [Range(0, 1024)]
     public int Threads { get; set; }
 
     /// <summary>Layers to put on a GPU when the libraries have one; -1 = all.</summary>
     [Range(-1, 10_000)]
     public int GpuLayers { get; set; } = -1;
+
+    /// <summary>One cache for all sequences, so that they share prefixes, or a part for each; null = what the recent requests ask for.</summary>
+    public KvLayout? KvLayout { get; set; }
+
+    /// <summary>Keeps what finished requests computed for later ones with the same beginning (of the same tenant), and shares it among running ones. Default true.</summary>
+    public bool SharePrefixes { get; set; } = true;
+
+    /// <summary>Guesses tokens from the conversation's own text while few replies run; the text does not change by it. Default true.</summary>
+    public bool Speculation { get; set; } = true;
+
+    /// <summary>How long prompts may make a step while replies are being read: the stall their readers see. Default 200 ms.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.010", "00:01:00")]
+    public TimeSpan MaxStep { get; set; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Folder for prefixes that many requests share (system prompts), so that a restart need not compute them again; empty = none are kept.</summary>
+    public string PrefixDirectory { get; set; } = "";
+
+    /// <summary>Bytes the folder may take; the least recently used go first. Default 1 GiB.</summary>
+    [Range(0, long.MaxValue)]
+    public long PrefixDirectoryBytes { get; set; } = 1L << 30;
+
+    public int MaxDecodeThreads => Threads > 0 ? Threads : Environment.ProcessorCount;
 
     public int EffectiveThreads => Threads > 0 ? Threads : Math.Max(1, Environment.ProcessorCount - 1);
 

@@ -25,8 +25,8 @@ internal sealed record GenerationDelta(string Text, IReadOnlyList<int> TokenIds,
 
     public IReadOnlyList<ToolCallDelta> ToolCalls { get; init; } = [];
 
-    /// <summary>The model's own text this was read from, where it differs from the text: what a later attempt continues from.</summary>
-    public string Raw { get; init; } = "";
+    /// <summary>The model's own text this was read from, which a later attempt continues from; null: the text itself.</summary>
+    public string? Raw { get; init; }
 
     public static GenerationDelta OfText(string text) => new(text, [], []);
 }

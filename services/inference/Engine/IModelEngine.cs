@@ -111,4 +111,7 @@ internal sealed record EngineGauges
 
     /// <summary>Until a request that came now would get its slot.</summary>
     public TimeSpan EstimatedWait { get; init; }
+
+    /// <summary>Share of all prompt tokens that came from the prefix cache; 0 before the first.</summary>
+    public double CacheHitRatio => PromptTokens > 0 ? (double)CachedTokens / PromptTokens : 0;
 }

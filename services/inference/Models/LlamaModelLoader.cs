@@ -1,11 +1,16 @@
 using Fleet.Inference.Engine;
+using Fleet.Inference.Engine.Persistence;
 using Fleet.Inference.Native;
+using Fleet.Inference.Native.Shim;
+using Fleet.Inference.Telemetry;
 
 namespace Fleet.Inference.Models;
 
 /// <summary>Loads GGUF files through llama.cpp after validating them in C#.</summary>
+/// <param name="shim">Null: the template formats llama.cpp's C functions know.</param>
 internal sealed class LlamaModelLoader(
-    NativeLibraries native, TimeProvider time, ILoggerFactory loggers, ModelCheck? check = null) : IModelLoader
+    NativeLibraries native, TimeProvider time, ILoggerFactory loggers, ChatShim? shim = null, InferenceMetrics? metrics = null, PrefixStore? prefixes = null,
+    ModelCheck? check = null) : IModelLoader
 {
     public string? Unavailable => native.Unavailable;
 
@@ -65,8 +70,22 @@ internal sealed class LlamaModelLoader(
             KeyType = plan.Settings.KeyType,
             ValueType = plan.Settings.ValueType,
             FlashAttention = plan.Settings.FlashAttention,
-        }, loaded.ChatTemplate);
-        return new InferenceEngine(model.Id, runner, options, time, loggers.CreateLogger<InferenceEngine>());
+        }, loaded.ChatTemplate, new LlamaAdapters(loaded, model.Architecture, model.Adapters), modelIdentity: prefixes is { Enabled: true } ? PrefixStore.IdentityOf(model.Path!) : "");
+        try
+        {
+            var vocabulary = (LlamaVocabulary)runner.Vocabulary;
+            return new InferenceEngine(model.Id, runner, options, time, loggers.CreateLogger<InferenceEngine>(), new EngineServices
+            {
+                Format = shim is null ? vocabulary.BuiltInFormat() : LlamaPromptFormat.Of(loaded, vocabulary, shim, loggers.CreateLogger<InferenceEngine>()),
+                Metrics = metrics,
+                Prefixes = prefixes,
+            });
+        }
+        catch
+        {
+            runner.Dispose();
+            throw;
+        }
     }
 
     private LlamaEmbedder Embedder(ModelDescription model, ModelPlan plan, SafeLlamaModel loaded) => Texts(plan, loaded, runner =>
@@ -77,7 +96,7 @@ internal sealed class LlamaModelLoader(
 
     private static TEngine Texts<TEngine>(ModelPlan plan, SafeLlamaModel loaded, Func<LlamaTextRunner, TEngine> create)
     {
-        var runner = new LlamaTextRunner(loaded, plan.Settings.Engine.BatchTokens, plan.Settings.Engine.EffectiveThreads);
+        var runner = new LlamaTextRunner(loaded, plan.Settings.Engine.BatchTokens, plan.Settings.Engine.EffectiveThreads, onGpu: plan.GpuLayers > 0);
         try
         {
             return create(runner);

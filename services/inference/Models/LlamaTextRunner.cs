@@ -5,14 +5,18 @@ using Fleet.Inference.Native;
 namespace Fleet.Inference.Models;
 
 /// <summary>
-/// Pooled computation on llama.cpp. Texts up to <see cref="BatchTokens"/> are packed into one small context; a longer one is computed alone in a
-/// context as long as the model allows, made when the first such text comes. So which arithmetic a text meets depends on its own
-/// length only, not on its company. <see cref="Run"/> and disposal: the engine's thread only.
+/// Pooled computation on llama.cpp. Most texts are computed in a small context, packed up to <see cref="BatchTokens"/>; one that is longer than this
+/// context in another as long as the model allows, made when the first such text comes. So which arithmetic a text meets depends on its
+/// own length only, not on its company. <see cref="Run"/> and disposal: the engine's thread only.
 /// </summary>
 internal sealed class LlamaTextRunner : ITextRunner
 {
     /// <summary>Longer texts gain nothing from being computed whole, and attention over them costs quadratic time.</summary>
     public const int LongestText = 8192;
+
+    // Without a cache attention looks at every pair in the batch, also of different texts. A processor pays for that more than it saves by
+    // reading the weights once, which some hundred tokens already share; a GPU hardly notices.
+    private const int PackedOnProcessor = 128;
 
     // Enough to fill a batch with search queries.
     private const int TextsTogether = 64;
@@ -29,11 +33,12 @@ internal sealed class LlamaTextRunner : ITextRunner
     private LlamaBatch? _longBatch;
 
     /// <param name="model">Belongs to the runner from here on, if this returns.</param>
-    /// <param name="batchTokens">Tokens worth computing together.</param>
-    public LlamaTextRunner(SafeLlamaModel model, int batchTokens, int threads)
+    /// <param name="batchTokens">Most tokens of one decode, longer texts excepted.</param>
+    /// <param name="onGpu">The weights are on a GPU.</param>
+    public LlamaTextRunner(SafeLlamaModel model, int batchTokens, int threads, bool onGpu)
     {
         MaxTokens = Math.Min(model.TrainedContext, LongestText);
-        BatchTokens = batchTokens;
+        BatchTokens = onGpu ? batchTokens : Math.Min(batchTokens, PackedOnProcessor);
         (_model, _threads) = (model, threads);
         _packed = Create(batchTokens, TextsTogether);
         _batch = new LlamaBatch(batchTokens);
@@ -49,7 +54,7 @@ internal sealed class LlamaTextRunner : ITextRunner
 
     public float[][] Run(IReadOnlyList<int[]> texts)
     {
-        var (context, batch) = texts.Count == 1 && texts[0].Length > BatchTokens ? Long() : (_packed, _batch);
+        var (context, batch) = texts.Count == 1 && texts[0].Length > _packed.BatchTokens ? Long() : (_packed, _batch);
         batch.Clear();
         for (var sequence = 0; sequence < texts.Count; sequence++)
         {

@@ -33,6 +33,7 @@ internal sealed record ModelSettings
         engine.BatchTokens = model.BatchTokens ?? Math.Max(defaults.BatchTokens, engine.MaxSequences + 1);
         engine.GpuLayers = model.GpuLayers ?? defaults.GpuLayers;
         engine.Threads = model.Threads ?? defaults.Threads;
+        engine.KvLayout = model.KvLayout ?? defaults.KvLayout;
         return new ModelSettings
         {
             Engine = engine,
@@ -40,7 +41,7 @@ internal sealed record ModelSettings
             KeyType = model.KeyType ?? KvType.F16,
             ValueType = model.ValueType ?? KvType.F16,
             FlashAttention = model.FlashAttention ?? FlashAttention.Auto,
-            Layout = model.KvLayout ?? DefaultLayout,
+            Layout = engine.KvLayout ?? DefaultLayout,
         };
     }
 }

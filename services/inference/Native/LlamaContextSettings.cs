@@ -61,7 +61,7 @@ internal sealed record LlamaContextSettings
     /// <summary>Pooled embeddings instead of logits; the cache is then one for all sequences.</summary>
     public bool Embeddings { get; init; }
 
-    public KvLayout Layout { get; init; } = KvLayout.Separate;
+    public KvLayout Layout { get; init; } = KvLayout.Unified;
 
     public KvType KeyType { get; init; } = KvType.F16;
 

@@ -160,7 +160,7 @@ internal sealed partial class TextEngine : IAsyncDisposable
         {
             // One text must not fail its neighbours.
             Log.BatchFailed(_logger, exception, batch.Count);
-            foreach (var work in batch)
+            foreach (var work in batch.Where(work => !work.Request.Completion.IsCompleted))
                 Compute([work]);
         }
         catch (Exception exception)
