@@ -32,7 +32,7 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
     private readonly IDisposable? _ownReader;
     private readonly PrefixKeeper? _prefixes;
     private readonly LayoutAdvisor _layout;
-    private readonly DraftLength _draftLength = new();
+    private readonly DraftLength _draftLength;
     private readonly Dictionary<int, int> _stepsKnown = [];
     private readonly RecentRate _prefillRate;
     private readonly RecentRate _decodeRate;
@@ -47,12 +47,14 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
     private SchedulerCounters _before = new();
     private volatile Reply[] _running = [];
     private volatile bool _stopping;
+    private TaskCompletionSource? _forget;
     private int _stopCalls;
     private int _noRoom;
 
     public DecodeLoop(string model, IModelRunner runner, EngineOptions options, EngineServices services, TimeProvider time, ILogger logger)
     {
         (_model, _runner, _options, _time, _logger, _metrics) = (model, runner, options, time, logger, services.Metrics);
+        _draftLength = new DraftLength(services.AlwaysGuess);
         (_prefillRate, _decodeRate) = (new RecentRate(time), new RecentRate(time));
         _scheduler = NewScheduler();
         _layout = new LayoutAdvisor(options.KvLayout, runner.CanShare);
@@ -93,17 +95,27 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
         lock (_exchange)
         {
             admission = _scheduler.Enqueue(reply.Sequence, _time.GetUtcNow());
-            if (admission.Result == AdmissionResult.TooLong && _layout.Wants(reply.Sequence.PromptTokens, _runner.ContextTokens))
+            if (admission.Result == AdmissionResult.TooLong && _layout.Parked.Count < _options.MaxQueuedRequests && _layout.Wants(reply.Sequence.PromptTokens, _runner.ContextTokens))
             {
                 // It fits once the cache is one again; until then it waits here.
                 _layout.Parked.Enqueue(reply);
-                admission = new Admission(AdmissionResult.Accepted, admission.Queued, admission.Running, admission.EstimatedWait);
+                admission = admission with { Result = AdmissionResult.Accepted };
             }
         }
 
         if (admission.Result == AdmissionResult.Accepted)
             Wake();
         return admission;
+    }
+
+    /// <summary>Forgets every prefix that is only kept. Completes when that is done, or the loop has ended.</summary>
+    public Task ForgetAsync()
+    {
+        var forget = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (Interlocked.CompareExchange(ref _forget, forget, null) is { } other)
+            forget = other;
+        Wake();
+        return Task.WhenAny(forget.Task, _ended.Task);
     }
 
     /// <summary>Looks at cancelled replies without waiting for new ones. Any thread.</summary>
@@ -159,6 +171,12 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
         try
         {
             DropDead();
+            if (Interlocked.Exchange(ref _forget, null) is { } forget)
+            {
+                _scheduler.Cache.Clear();
+                forget.SetResult();
+            }
+
             Admit();
             var threads = _governor.Next(Volatile.Read(ref _computing));
             _runner.SetThreads(threads);

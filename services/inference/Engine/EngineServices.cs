@@ -22,6 +22,9 @@ internal sealed record EngineServices
 
     public InferenceMetrics? Metrics { get; init; }
 
+    /// <summary>Guesses whether it pays or not: for tests.</summary>
+    public bool AlwaysGuess { get; init; }
+
     /// <summary>Where prefixes that many requests share outlive the process.</summary>
     public PrefixStore? Prefixes { get; init; }
 }

@@ -66,6 +66,9 @@ internal sealed class InferenceEngine : ITextGenerator
         }
     }
 
+    /// <summary>Forgets the prefixes kept for later requests.</summary>
+    public Task ForgetPrefixesAsync() => _loop.ForgetAsync();
+
     public async ValueTask DisposeAsync()
     {
         _observed?.Dispose();

@@ -23,6 +23,7 @@ internal sealed class LlamaModelRunner : IModelRunner
         (_model, _settings, _adapters, _modelIdentity) = (model, settings, adapters ?? new Dictionary<string, nint>(), modelIdentity);
         _context = SafeLlamaContext.Create(model, settings);
         _batch = new LlamaBatch(_context.BatchTokens);
+        ContextTokens = _context.TokensPerSequence;
         Vocabulary = new LlamaVocabulary(model, template);
     }
 
@@ -30,7 +31,8 @@ internal sealed class LlamaModelRunner : IModelRunner
 
     public int MaxRunning => Math.Min(_settings.Sequences, _context.SequenceIds);
 
-    public int ContextTokens => _context.TokensPerSequence;
+    // What the model and the first layout allow; a part of a separate cache may hold less, which the scheduler knows.
+    public int ContextTokens { get; }
 
     public int BatchTokens => _context.BatchTokens;
 
@@ -84,6 +86,9 @@ internal sealed class LlamaModelRunner : IModelRunner
         else
             _context.Trim(sequence, count);
     }
+
+    /// <summary>Positions a sequence holds in the cache. While nothing is computed, for tests of what is left.</summary>
+    public int CachedTokens(int sequence) => _context.CachedTokens(sequence);
 
     public void Abort() => _context.Abort();
 

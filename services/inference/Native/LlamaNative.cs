@@ -109,6 +109,9 @@ internal static unsafe partial class LlamaNative
     public static partial int llama_vocab_bos(nint vocabulary);
 
     [LibraryImport(Llama)]
+    public static partial int llama_vocab_type(nint vocabulary);
+
+    [LibraryImport(Llama)]
     public static partial int llama_vocab_eos(nint vocabulary);
 
     [LibraryImport(Llama)]

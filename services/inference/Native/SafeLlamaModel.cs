@@ -7,13 +7,22 @@ namespace Fleet.Inference.Native;
 /// <summary>A model in memory. Outlives its contexts, which hold a reference. Its vocabulary may be used from any thread, during decodes too.</summary>
 internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
 {
+    // LLAMA_VOCAB_TYPE_BPE
+    private const int BytePairs = 2;
+
+    // Pre-tokenisers that llama.cpp has no code of its own for run on std::regex, which recurses for every character of a word: one of 40,000
+    // ends the process on 8 MiB of stack. In bytes; what is cut loses one merge.
+    private const int LongestWord = 2048;
+
     private readonly nint _vocabulary;
+    private readonly bool _mayRecurse;
 
     private SafeLlamaModel(nint model)
         : base(ownsHandle: true)
     {
         SetHandle(model);
         _vocabulary = LlamaNative.llama_model_get_vocab(this);
+        _mayRecurse = LlamaNative.llama_vocab_type(_vocabulary) == BytePairs;
         VocabularySize = LlamaNative.llama_vocab_n_tokens(_vocabulary);
         TrainedContext = LlamaNative.llama_model_n_ctx_train(this);
         EmbeddingWidth = LlamaNative.llama_model_n_embd_out(this);
@@ -69,6 +78,53 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
     /// <param name="addSpecial">Adds what the vocabulary puts around a text (BERT's classifier and separator tokens).</param>
     /// <param name="parseSpecial">Reads control tokens written out in the text. Never for text a user wrote.</param>
     public int[] Tokenize(ReadOnlySpan<byte> text, bool addSpecial, bool parseSpecial)
+    {
+        var cut = _mayRecurse ? RunawayWord(text) : 0;
+        if (cut == 0)
+            return TokenizeWhole(text, addSpecial, parseSpecial);
+
+        var tokens = new List<int>();
+        for (; cut > 0; cut = RunawayWord(text))
+        {
+            tokens.AddRange(TokenizeWhole(text[..cut], addSpecial: false, parseSpecial));
+            text = text[cut..];
+        }
+
+        tokens.AddRange(TokenizeWhole(text, addSpecial: false, parseSpecial));
+        if (addSpecial)
+        {
+            var bare = TokenizeWhole("a"u8, addSpecial: false, parseSpecial: false);
+            var framed = TokenizeWhole("a"u8, addSpecial: true, parseSpecial: false);
+            var start = Math.Max(0, framed.AsSpan().IndexOf(bare));
+            tokens.InsertRange(0, framed[..start]);
+            tokens.AddRange(framed[(start + bare.Length)..]);
+        }
+
+        return [.. tokens];
+    }
+
+    /// <summary>Where a text must be cut because a word, or a gap, is too long; 0 = nowhere. Never inside a character.</summary>
+    internal static int RunawayWord(ReadOnlySpan<byte> text)
+    {
+        var (run, inGap) = (0, false);
+        for (var i = 0; i < text.Length; i++)
+        {
+            var isGap = text[i] <= ' ';
+            run = isGap == inGap ? run + 1 : 1;
+            inGap = isGap;
+            if (run <= LongestWord)
+                continue;
+
+            var cut = i;
+            while (cut > i - 3 && (text[cut] & 0xC0) == 0x80)
+                cut--;
+            return cut;
+        }
+
+        return 0;
+    }
+
+    private int[] TokenizeWhole(ReadOnlySpan<byte> text, bool addSpecial, bool parseSpecial)
     {
         // No token is shorter than a byte, but special ones are added around the text.
         var tokens = new int[text.Length + 8];

@@ -5,7 +5,8 @@ namespace Fleet.Inference.Engine.Speculation;
 /// costs about half a step, on a GPU nearly nothing. So the time of steps is measured by their number of tokens, and the number of guesses
 /// is the one with the most tokens per second for the rate at which guesses have been right. One per engine; decode thread only.
 /// </summary>
-internal sealed class DraftLength
+/// <param name="always">All guesses at hand, whether they pay or not: to test what guessing must not change.</param>
+internal sealed class DraftLength(bool always = false)
 {
     public const int Most = 8;
 
@@ -42,6 +43,8 @@ internal sealed class DraftLength
     /// <param name="available">Guesses at hand.</param>
     public int Best(double acceptance, int available)
     {
+        if (always)
+            return Math.Min(available, Most);
         if (_seconds[1] == 0)
             return 0;
 
