@@ -36,6 +36,7 @@ app.MapSessions();
 app.MapRuns();
 app.MapFeedback();
 app.MapGeneration();
+app.MapCircuits();
 app.MapChatSocket();
 app.MapOpenAi();
 await app.RunAsync();

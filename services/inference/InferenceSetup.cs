@@ -1,5 +1,7 @@
 using Fleet.Inference.Engine;
 using Fleet.Inference.Engine.Persistence;
+using Fleet.Inference.Engine.Providers;
+using Fleet.Inference.Engine.Resilience;
 using Fleet.Inference.Models;
 using Fleet.Inference.Native;
 using Fleet.Inference.Native.Shim;
@@ -22,6 +24,8 @@ internal static class InferenceSetup
         services.AddSingleton<IValidateOptions<EngineOptions>, EngineOptionsValidator>();
         services.AddSingleton<IValidateOptions<NativeOptions>, NativeOptionsValidator>();
 
+        services.AddResilience();
+        services.AddProviders();
         services.AddSingleton<NativeLibraries>();
         services.AddSingleton<InferenceMetrics>();
         services.TryAddSingleton<ChatShim>();
@@ -35,5 +39,20 @@ internal static class InferenceSetup
             options.IgnoreUnknownServices = true;
         });
         return services;
+    }
+
+    private static void AddResilience(this IServiceCollection services)
+    {
+        services.AddOptions<CircuitOptions>().BindConfiguration(CircuitOptions.SectionName).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<CircuitOptions>, CircuitOptionsValidator>();
+        services.AddSingleton<CircuitBreakers>();
+        services.AddSingleton<ModelCalls>();
+    }
+
+    private static void AddProviders(this IServiceCollection services)
+    {
+        services.AddOptions<ProvidersOptions>().BindConfiguration(ProvidersOptions.SectionName).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<ProvidersOptions>, ProvidersOptionsValidator>();
+        services.AddSingleton<IRemoteModels, RemoteModels>();
     }
 }

@@ -47,6 +47,9 @@ public sealed record LlamaModel
     /// <summary>End tokens get no weight, so that the usual top-k never picks one: a reply is as long as its limit.</summary>
     public bool NeverEnds { get; init; }
 
+    /// <summary>Control tokens beside ChatML's.</summary>
+    public IReadOnlyList<string> ControlTokens { get; init; } = [];
+
     public byte[] ToArray() => Build().ToArray();
 
     public void Save(string path) => Build().Save(path);
@@ -57,7 +60,7 @@ public sealed record LlamaModel
     /// <summary>Open for tests that want to break something before it is written.</summary>
     public GgufWriter Build()
     {
-        var vocabulary = new SpmVocabulary(Vocabulary);
+        var vocabulary = new SpmVocabulary(Vocabulary, ControlTokens);
         var size = vocabulary.Tokens.Count;
         var headWidth = Width / Heads;
 

@@ -16,7 +16,7 @@ internal sealed class SpmVocabulary
 
     private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
 
-    public SpmVocabulary(int size)
+    public SpmVocabulary(int size, params IEnumerable<string> furtherControl)
     {
         AddSpecial("<unk>", Unknown);
         AddSpecial("<s>", Control);
@@ -43,6 +43,8 @@ internal sealed class SpmVocabulary
 
         AddSpecial("<|im_start|>", Control);
         AddSpecial("<|im_end|>", Control);
+        foreach (var token in furtherControl.Where(token => !_seen.Contains(token)))
+            AddSpecial(token, Control);
         while (Tokens.Count < size)
             AddSpecial($"<unused{Tokens.Count}>", Unused);
     }

@@ -132,6 +132,32 @@ internal sealed partial class InferenceClient(ServiceChannels channels, ServiceT
     public Task<ListModelsResponse> ListModelsAsync(CancellationToken cancellationToken) =>
         UnaryAsync((client, call) => client.ListModelsAsync(new ListModelsRequest(), call), options.Value.CallTimeout, cancellationToken);
 
+    /// <summary>The circuits of every replica that answers; each keeps its own.</summary>
+    /// <exception cref="GenerationException">None answers.</exception>
+    public async Task<IReadOnlyList<(int Replica, Circuit Circuit)>> ListCircuitsAsync(CancellationToken cancellationToken)
+    {
+        RpcException? failure = null;
+        var answered = false;
+        var circuits = new List<(int, Circuit)>();
+        foreach (var (index, replica) in channels.All("inference").Index())
+        {
+            try
+            {
+                var call = await CallOptionsAsync(time.GetUtcNow() + options.Value.CallTimeout, cancellationToken).ConfigureAwait(false);
+                var response = await new Inference.InferenceClient(replica).ListCircuitsAsync(new ListCircuitsRequest(), call).ConfigureAwait(false);
+                circuits.AddRange(response.Circuits.Select(circuit => (index + 1, circuit)));
+                answered = true;
+            }
+            catch (RpcException exception)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                failure = exception;
+            }
+        }
+
+        return answered || failure is null ? circuits : throw GenerationException.From(failure);
+    }
+
     /// <inheritdoc cref="EmbedAsync"/>
     public async Task<int> CountTokensAsync(string model, string text, CancellationToken cancellationToken) =>
         (await UnaryAsync((client, call) => client.TokenizeAsync(new TokenizeRequest { Model = model, Text = text }, call),

@@ -17,8 +17,13 @@ internal sealed class ServiceChannels(ServiceAddresses addresses) : IDisposable
     {
         var replicas = addresses.Resolve(service, "grpc");
         var turn = Interlocked.Increment(ref _turns.GetOrAdd(service, _ => new StrongBox<uint>()).Value);
-        return _channels.GetOrAdd(replicas[(int)(turn % (uint)replicas.Count)], address => GrpcChannel.ForAddress(address)).CreateCallInvoker();
+        return ChannelTo(replicas[(int)(turn % (uint)replicas.Count)]);
     }
+
+    /// <summary>One for every replica: for questions that each answers for itself.</summary>
+    public IReadOnlyList<CallInvoker> All(string service) => [.. addresses.Resolve(service, "grpc").Select(ChannelTo)];
+
+    private CallInvoker ChannelTo(Uri replica) => _channels.GetOrAdd(replica, address => GrpcChannel.ForAddress(address)).CreateCallInvoker();
 
     public void Dispose()
     {

@@ -13,7 +13,7 @@ namespace Fleet.Inference.Api;
 
 internal static class GenerationMessages
 {
-    public static GenerateResponse ToMessage(this GenerationEvent generationEvent, string model, int choice, int cachedTokens) => generationEvent switch
+    public static GenerateResponse ToMessage(this GenerationEvent generationEvent, string model, int choice) => generationEvent switch
     {
         Engine.GenerationStarted started => new GenerateResponse
         {
@@ -26,7 +26,7 @@ internal static class GenerationMessages
             },
         },
         Engine.GenerationDelta delta => new GenerateResponse { Delta = ToMessage(delta, choice) },
-        Engine.GenerationFinished finished => new GenerateResponse { Finished = ToMessage(finished, choice, cachedTokens) },
+        Engine.GenerationFinished finished => new GenerateResponse { Finished = ToMessage(finished, choice) },
         _ => throw new InvalidOperationException($"Unknown event {generationEvent.GetType().Name}."),
     };
 
@@ -54,7 +54,7 @@ internal static class GenerationMessages
         return message;
     }
 
-    private static GenerationFinished ToMessage(Engine.GenerationFinished finished, int choice, int cachedTokens) => new()
+    private static GenerationFinished ToMessage(Engine.GenerationFinished finished, int choice) => new()
     {
         Reason = finished.Reason switch
         {
@@ -68,7 +68,7 @@ internal static class GenerationMessages
         Usage = new Usage
         {
             PromptTokens = finished.PromptTokens,
-            CachedTokens = finished.CachedTokens ?? cachedTokens,
+            CachedTokens = finished.CachedTokens ?? 0,
             CompletionTokens = finished.CompletionTokens,
             ReasoningTokens = finished.ReasoningTokens,
             DraftedTokens = finished.DraftedTokens,

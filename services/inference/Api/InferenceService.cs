@@ -1,6 +1,6 @@
-using System.Runtime.CompilerServices;
 using Fleet.Contracts.Inference.V1;
 using Fleet.Inference.Engine;
+using Fleet.Inference.Engine.Resilience;
 using Fleet.Inference.Models;
 using Fleet.Inference.Native;
 using Fleet.Inference.Telemetry;
@@ -10,58 +10,30 @@ using Contract = Fleet.Contracts.Inference.V1.Inference;
 namespace Fleet.Inference.Api;
 
 /// <summary>The gRPC face of the engine: reads and checks a request, leases a model, streams what it says. Holds no state.</summary>
-internal sealed class InferenceService(ModelHost models, NativeLibraries native, InferenceMetrics metrics, TimeProvider time) : Contract.InferenceBase
+internal sealed class InferenceService(
+    ModelHost models, ModelCalls calls, CircuitBreakers circuits, NativeLibraries native, InferenceMetrics metrics, TimeProvider time)
+    : Contract.InferenceBase
 {
     public override Task Generate(GenerateRequest request, IServerStreamWriter<GenerateResponse> responseStream, ServerCallContext context) =>
         GuardAsync(context, async cancellationToken =>
         {
             var choices = RequestReader.ReadChoices(request, context.Deadline);
-            using var lease = await models.AcquireAsync<ITextGenerator>(request.Model, cancellationToken);
-            var replies = choices.Select((choice, index) => ReplyAsync(lease, choice, index, cancellationToken)).ToList();
-            await foreach (var message in Merge.Streams(replies, cancellationToken))
-                await responseStream.WriteAsync(message, cancellationToken);
+            await foreach (var reply in calls.GenerateAsync(request.Model, choices, cancellationToken))
+                await responseStream.WriteAsync(reply.Event.ToMessage(reply.Model, reply.Choice), cancellationToken);
         });
 
     public override Task<EmbedResponse> Embed(EmbedRequest request, ServerCallContext context) =>
         GuardAsync(context, async cancellationToken =>
         {
             var texts = RequestReader.Read(request);
-            using var lease = await models.AcquireAsync<ITextEmbedder>(request.Model, cancellationToken);
-            var started = time.GetTimestamp();
-            var batch = await CountedAsync(lease.Statistics, lease.Engine.EmbedAsync(texts, request.Truncate, RequestReader.Read(request.Caller), cancellationToken));
-            lease.Statistics.Completed(batch.PromptTokens, 0);
-            metrics.Embedded(lease.Model.Id, batch.PromptTokens, time.GetElapsedTime(started));
-
-            var response = new EmbedResponse
-            {
-                Model = lease.Model.Id,
-                Dimensions = lease.Engine.Dimensions,
-                PromptTokens = batch.PromptTokens,
-                Space = lease.Engine.Space,
-            };
-            foreach (var embedding in batch.Embeddings)
-            {
-                var message = new Embedding { Truncated = embedding.Truncated };
-                message.Values.AddRange(embedding.Values);
-                response.Embeddings.Add(message);
-            }
-
-            return response;
+            return await calls.CallAsync<ITextEmbedder, EmbedResponse>(request.Model, lease => EmbedAsync(lease, texts, request, cancellationToken), cancellationToken);
         });
 
     public override Task<RerankResponse> Rerank(RerankRequest request, ServerCallContext context) =>
         GuardAsync(context, async cancellationToken =>
         {
             var documents = RequestReader.Read(request);
-            using var lease = await models.AcquireAsync<ITextReranker>(request.Model, cancellationToken);
-            var started = time.GetTimestamp();
-            var batch = await CountedAsync(lease.Statistics, lease.Engine.RerankAsync(request.Query, documents, request.Truncate, RequestReader.Read(request.Caller), cancellationToken));
-            lease.Statistics.Completed(batch.PromptTokens, 0);
-            metrics.Embedded(lease.Model.Id, batch.PromptTokens, time.GetElapsedTime(started));
-
-            var response = new RerankResponse { Model = lease.Model.Id, PromptTokens = batch.PromptTokens };
-            response.Scores.AddRange(batch.Scores);
-            return response;
+            return await calls.CallAsync<ITextReranker, RerankResponse>(request.Model, lease => RerankAsync(lease, documents, request, cancellationToken), cancellationToken);
         });
 
     public override Task<TokenizeResponse> Tokenize(TokenizeRequest request, ServerCallContext context) =>
@@ -130,50 +102,49 @@ internal sealed class InferenceService(ModelHost models, NativeLibraries native,
             return Task.FromResult(response);
         });
 
-    private async IAsyncEnumerable<GenerateResponse> ReplyAsync(
-        ModelLease<ITextGenerator> lease, GenerationRequest request, int choice, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        using var measured = metrics.StartGeneration(lease.Model.Id, time);
-        var cached = 0;
-        await using var events = lease.Engine.GenerateAsync(request, cancellationToken).GetAsyncEnumerator(cancellationToken);
-        while (true)
+    public override Task<ListCircuitsResponse> ListCircuits(ListCircuitsRequest request, ServerCallContext context) =>
+        GuardAsync(context, _ =>
         {
-            try
-            {
-                if (!await events.MoveNextAsync())
-                    yield break;
-            }
-            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
-            {
-                lease.Statistics.Failed();
-                measured.Failed(exception);
-                throw;
-            }
+            var response = new ListCircuitsResponse();
+            response.Circuits.AddRange(circuits.List().Select(circuit => circuit.ToMessage()));
+            return Task.FromResult(response);
+        });
 
-            if (events.Current is Engine.GenerationStarted started)
-                cached = started.CachedTokens;
-            if (events.Current is Engine.GenerationFinished finished)
-                lease.Statistics.Completed(finished.PromptTokens, finished.CompletionTokens);
-            measured.Observe(events.Current);
+    private async Task<EmbedResponse> EmbedAsync(ModelLease<ITextEmbedder> lease, IReadOnlyList<string> texts, EmbedRequest request, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        var batch = await lease.Engine.EmbedAsync(texts, request.Truncate, RequestReader.Read(request.Caller), cancellationToken);
+        lease.Statistics.Completed(batch.PromptTokens, 0);
+        metrics.Embedded(lease.Model.Id, batch.PromptTokens, time.GetElapsedTime(started));
 
-            // All choices start from the same prompt: one Started stands for them.
-            if (choice == 0 || events.Current is not Engine.GenerationStarted)
-                yield return events.Current.ToMessage(lease.Model.Id, choice, cached);
+        var response = new EmbedResponse
+        {
+            Model = lease.Model.Id,
+            Dimensions = lease.Engine.Dimensions,
+            PromptTokens = batch.PromptTokens,
+            Space = lease.Engine.Space,
+        };
+        foreach (var embedding in batch.Embeddings)
+        {
+            var message = new Embedding { Truncated = embedding.Truncated };
+            message.Values.AddRange(embedding.Values);
+            response.Embeddings.Add(message);
         }
+
+        return response;
     }
 
-    /// <summary>What fails is counted, as with replies; what was cancelled is not.</summary>
-    private static async Task<T> CountedAsync<T>(Models.ModelStatistics statistics, Task<T> work)
+    private async Task<RerankResponse> RerankAsync(
+        ModelLease<ITextReranker> lease, IReadOnlyList<string> documents, RerankRequest request, CancellationToken cancellationToken)
     {
-        try
-        {
-            return await work;
-        }
-        catch (Exception exception) when (exception is not OperationCanceledException)
-        {
-            statistics.Failed();
-            throw;
-        }
+        var started = time.GetTimestamp();
+        var batch = await lease.Engine.RerankAsync(request.Query, documents, request.Truncate, RequestReader.Read(request.Caller), cancellationToken);
+        lease.Statistics.Completed(batch.PromptTokens, 0);
+        metrics.Embedded(lease.Model.Id, batch.PromptTokens, time.GetElapsedTime(started));
+
+        var response = new RerankResponse { Model = lease.Model.Id, PromptTokens = batch.PromptTokens };
+        response.Scores.AddRange(batch.Scores);
+        return response;
     }
 
     private async Task GuardAsync(ServerCallContext context, Func<CancellationToken, Task> call) =>

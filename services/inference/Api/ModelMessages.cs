@@ -30,6 +30,7 @@ internal static class ModelMessages
             Parameters = snapshot.Model.Parameters,
             BuiltIn = snapshot.Model.BuiltIn,
             IsDefault = snapshot.IsDefault,
+            Provider = snapshot.Model.Provider,
             MemoryBytes = snapshot.MemoryBytes,
             Statistics = new ModelStatistics
             {

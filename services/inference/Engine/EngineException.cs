@@ -35,4 +35,7 @@ internal sealed class EngineException(EngineError error, string message, Excepti
 
     /// <summary>When trying again may help; null when it will not.</summary>
     public TimeSpan? RetryAfter { get; init; }
+
+    /// <summary>A remote provider's refusal or failure, not this process's.</summary>
+    public bool Upstream { get; init; }
 }

@@ -185,7 +185,7 @@ internal sealed record SamplingParameters
     /// <summary>0 = off, 1 or 2 = Mirostat's version; replaces the truncating parameters.</summary>
     public int Mirostat { get; init; }
 
-    /// <summary>Target surprise in nats.</summary>
+    /// <summary>Target surprise in bits, as in llama.cpp.</summary>
     public float MirostatTau { get; init; } = 5f;
 
     /// <summary>Learning rate.</summary>

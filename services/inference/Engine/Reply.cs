@@ -168,6 +168,7 @@ internal sealed class Reply
         var timings = new GenerationTimings(_queued, _firstToken - _queued, total - _firstToken, _firstToken);
         _events.Writer.TryWrite(new GenerationFinished(reason, Sequence.PromptTokens, Sequence.GeneratedTokens, timings)
         {
+            StopSequence = _stop.Sequence,
             CachedTokens = Sequence.CachedTokens,
             DraftedTokens = _speculation?.Drafted ?? 0,
             AcceptedTokens = _speculation?.Accepted ?? 0,

@@ -10,6 +10,7 @@ internal sealed partial class ModelCatalogue : IDisposable
 {
     private readonly string _directory;
     private readonly ILogger<ModelCatalogue> _logger;
+    private readonly IReadOnlyList<ModelDescription> _remote;
     private readonly FileSystemWatcher? _watcher;
     private readonly Lock _scanning = new();
     private readonly Timer _rescan;
@@ -20,8 +21,9 @@ internal sealed partial class ModelCatalogue : IDisposable
     // A download writes for a long time: look when it has been quiet for a moment.
     private static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(500);
 
-    public ModelCatalogue(IOptions<ModelsOptions> options, ILogger<ModelCatalogue> logger)
+    public ModelCatalogue(IOptions<ModelsOptions> options, ILogger<ModelCatalogue> logger, IRemoteModels? remote = null)
     {
+        _remote = remote?.Models ?? [];
         _directory = Path.GetFullPath(options.Value.ModelsDirectory);
         _logger = logger;
         _options = options.Value;
@@ -59,8 +61,8 @@ internal sealed partial class ModelCatalogue : IDisposable
             _known = found.ToDictionary(model => model.Path!, StringComparer.Ordinal);
             var adapters = found.Where(model => model.IsAdapter).ToList();
             var installed = found.Where(model => !model.IsAdapter).Select(model => WithAdapters(model, found, adapters)).OrderBy(model => model.Id, StringComparer.Ordinal);
-            _models = [.. installed, ModelDescription.Extractive, ModelDescription.NGramEmbedding];
-            Log.Scanned(_logger, _models.Count - 2, _models.Count(model => model.Problem is not null));
+            _models = [.. installed, .. _remote, ModelDescription.Extractive, ModelDescription.NGramEmbedding];
+            Log.Scanned(_logger, _models.Count - _remote.Count - 2, _models.Count(model => model.Problem is not null));
         }
 
         Changed?.Invoke();

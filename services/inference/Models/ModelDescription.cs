@@ -18,10 +18,18 @@ internal sealed record ModelDescription
 
     public required ModelKind Kind { get; init; }
 
-    /// <summary>Null for the built-in engines.</summary>
+    /// <summary>Null for the built-in engines and remote models.</summary>
     public string? Path { get; init; }
 
-    public bool BuiltIn => Path is null;
+    /// <summary>Of a remote model: openai, anthropic, gemini or ollama; empty = runs here.</summary>
+    public string Provider { get; init; } = "";
+
+    /// <summary>Of a remote model: the configured name of its provider, shared by all models behind it; empty = runs here.</summary>
+    public string Upstream { get; init; } = "";
+
+    public bool IsRemote => Provider.Length > 0;
+
+    public bool BuiltIn => Path is null && !IsRemote;
 
     public string Architecture { get; init; } = "";
 

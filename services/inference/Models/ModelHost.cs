@@ -18,6 +18,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     private readonly Dictionary<string, HostedModel> _models = new(StringComparer.Ordinal);
     private readonly ModelCatalogue _catalogue;
     private readonly IModelLoader _loader;
+    private readonly IRemoteModels? _remote;
     private readonly ModelRouting _routing;
     private readonly ModelMemory _memory;
     private readonly ModelEvents _events;
@@ -29,9 +30,9 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
 
     public ModelHost(
         ModelCatalogue catalogue, IModelLoader loader, ModelRouting routing, ModelMemory memory, ModelEvents events,
-        IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger)
+        IOptions<ModelsOptions> options, TimeProvider time, ILogger<ModelHost> logger, IRemoteModels? remote = null)
     {
-        (_catalogue, _loader, _routing, _memory, _events) = (catalogue, loader, routing, memory, events);
+        (_catalogue, _loader, _routing, _memory, _events, _remote) = (catalogue, loader, routing, memory, events, remote);
         (_options, _time, _logger) = (options.Value, time, logger);
         _catalogue.Changed += FollowCatalogue;
         FollowCatalogue();
@@ -113,6 +114,8 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
             var model = Require(id);
             if (model.Description.BuiltIn)
                 throw new EngineException(EngineError.NotSupported, $"{id} is built in and cannot be unloaded.");
+            if (model.Description.IsRemote)
+                throw new EngineException(EngineError.NotSupported, $"{id} does not run here and cannot be unloaded.");
             if (model.State == ModelState.Loading)
                 throw new EngineException(EngineError.Unavailable, $"{id} is loading.") { RetryAfter = BusyRetry };
             if (model.State != ModelState.Ready)
@@ -131,7 +134,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
     /// <summary>Unloads a model and deletes its files. False when there is no such file.</summary>
     public async Task<bool> DeleteAsync(string id, CancellationToken cancellationToken)
     {
-        if (_catalogue.Find(id) is null or { BuiltIn: true })
+        if (_catalogue.Find(id) is not { Path: not null })
             return false;
 
         await UnloadAsync(id, cancellationToken);
@@ -238,7 +241,7 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
                 if (!_models.TryGetValue(description.Id, out var model))
                 {
                     _models.Add(description.Id, model = new HostedModel(description));
-                    UseBuiltIn(model);
+                    UseWithoutLoading(model);
                 }
                 else if (model.Description != description && model.State is ModelState.Installed or ModelState.Failed)
                 {
@@ -262,25 +265,30 @@ internal sealed partial class ModelHost : IHostedService, IAsyncDisposable
         }
     }
 
-    private void UseBuiltIn(HostedModel model)
+    private void UseWithoutLoading(HostedModel model)
     {
-        if (!model.Description.BuiltIn)
+        if (model.Description.Path is not null)
             return;
 
-        model.Engine = model.Description.Kind == ModelKind.Chat ? new ExtractiveEngine(_time) : new NGramEmbedder();
+        model.Engine = model.Description switch
+        {
+            { IsRemote: true } => _remote!.Create(model.Description),
+            { Kind: ModelKind.Chat } => new ExtractiveEngine(_time),
+            _ => new NGramEmbedder(),
+        };
         model.State = ModelState.Ready;
     }
 
     private ModelSnapshot Snapshot(HostedModel model, bool isDefault) =>
         new(model.Description, model.State, ErrorOf(model), model.State == ModelState.Ready ? 1 : model.Progress, isDefault, model.Statistics, model.Engine?.Activity ?? EngineActivity.Idle)
         {
-            MemoryBytes = model.Description.BuiltIn ? 0 : (model.Plan ?? _memory.Plan(model.Description, Uses())).Memory.Total,
+            MemoryBytes = model.Description.Path is null ? 0 : (model.Plan ?? _memory.Plan(model.Description, Uses())).Memory.Total,
             Roles = _routing.RolesOf(model.Description.Id, model.Description.Kind),
         };
 
     // An installed model that nothing can load looks fine and is not: say so where people look.
     private string ErrorOf(HostedModel model) =>
-        model is { State: ModelState.Installed, Description.BuiltIn: false } ? _loader.Unavailable ?? "" : model.Error;
+        model is { State: ModelState.Installed, Description.Path: not null } ? _loader.Unavailable ?? "" : model.Error;
 
     private EngineException Failed(HostedModel model) =>
         new(EngineError.Unavailable, $"The model {model.Description.Id} could not be loaded: {model.Error}") { RetryAfter = model.RetryAfter ?? _options.RetryFailedAfter };

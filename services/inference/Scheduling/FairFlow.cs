@@ -112,7 +112,7 @@ internal sealed class FairFlow(FairFlow? parent, string name, double weight)
             FairFlow? next = null;
             foreach (var child in flow._children.Values)
             {
-                if (child.Waiting > 0 && (next is null || child.Time < next.Time || (child.Time == next.Time && child.Oldest < next.Oldest)))
+                if (child.Waiting > 0 && (next is null || child.IsBefore(next)))
                     next = child;
             }
 
@@ -124,8 +124,17 @@ internal sealed class FairFlow(FairFlow? parent, string name, double weight)
         return flow._queue?.First?.Value;
     }
 
-    /// <summary>Breaks ties: lanes by name, others by arrival.</summary>
-    private long Oldest => _queue?.First?.Value.Arrival ?? (_children is null ? long.MaxValue : _children.Values.Where(child => child.Waiting > 0).Select(child => child.Oldest).DefaultIfEmpty(long.MaxValue).Min());
+    private long Oldest => _queue?.First?.Value.Arrival
+        ?? Children.Where(child => child.Waiting > 0).Select(child => child.Oldest).DefaultIfEmpty(long.MaxValue).Min();
+
+    /// <summary>Less work done; with as much, less running now, so that a newcomer does not wait behind a crowd; then the longer wait.</summary>
+    private bool IsBefore(FairFlow other)
+    {
+        if (Time != other.Time)
+            return Time < other.Time;
+        var (running, othersRunning) = (Active - Waiting, other.Active - other.Waiting);
+        return running != othersRunning ? running < othersRunning : Oldest < other.Oldest;
+    }
 
     // The last one left: a new busy period starts from nothing.
     private void Forget()

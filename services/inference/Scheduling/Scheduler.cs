@@ -297,12 +297,18 @@ internal sealed class Scheduler
         if (sequence.Status != SequenceStatus.Held)
             Counters.Held++;
         sequence.Hold(donor, promised);
-        for (var waitedFor = donor; waitedFor is not null && sequence.EffectiveLane == Lane.Interactive; waitedFor = waitedFor.Donor)
-            waitedFor.Urgency = Lane.Interactive;
+        if (sequence.EffectiveLane != Lane.Interactive)
+            return;
+
+        // Whoever it waits for, and whom those wait for, is as urgent.
+        for (var held = sequence; IsWaitingForDonor(held); held = held.Donor!)
+            held.Donor!.Urgency = Lane.Interactive;
     }
 
     private static bool IsWaitingForDonor(Sequence held) =>
-        held.Donor is { Status: SequenceStatus.Prefill or SequenceStatus.Held } donor && donor.ComputedTokens < held.Promised;
+        held.Donor is { Status: SequenceStatus.Prefill or SequenceStatus.Held } donor && donor.ComputedTokens < held.Promised
+        // One that was preempted and came back may itself be waiting for this one.
+        && donor.Admission < held.Admission;
 
     /// <summary>
     /// A sequence admitted earlier that is going to compute more of these tokens than the cache has now. Waiting is never dearer than

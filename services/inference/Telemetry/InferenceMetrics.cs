@@ -20,6 +20,7 @@ internal sealed class InferenceMetrics
     private readonly Histogram<double> _timeToFirstToken;
     private readonly Histogram<double> _timePerToken;
     private readonly Histogram<double> _queue;
+    private readonly Counter<long> _fallBacks;
     private readonly Histogram<double> _step;
     private readonly Histogram<double> _occupancy;
     private readonly Counter<long> _computed;
@@ -33,6 +34,7 @@ internal sealed class InferenceMetrics
         _timeToFirstToken = Seconds("gen_ai.server.time_to_first_token", "From arrival to the first token");
         _timePerToken = Seconds("gen_ai.server.time_per_output_token", "Between tokens after the first");
         _queue = Seconds("fleet.inference.queue.duration", "Waiting for a slot (ours)");
+        _fallBacks = meter.CreateCounter<long>("fleet.inference.fallbacks", "{request}", "Requests that went on to the next model of their chain (ours)");
         _step = Seconds("fleet.inference.step.duration", "One decode; while replies run this is the time between their tokens (ours)");
         _occupancy = meter.CreateHistogram("fleet.inference.batch.occupancy", "1", "Tokens of a decode over what a batch can hold (ours)",
             advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1] });
@@ -85,6 +87,8 @@ internal sealed class InferenceMetrics
         tags.Add("gen_ai.token.type", "input");
         _tokens.Record(tokens, tags);
     }
+
+    public void FellBack(string from, string to) => _fallBacks.Add(1, new("gen_ai.request.model", from), new("gen_ai.response.model", to));
 
     private static (double, string?, string?)[] CellsOf(EngineGauges gauges) =>
     [

@@ -54,6 +54,15 @@ public sealed class FakeInference(FakeEngineHolder holder) : Inference.Inference
         return Task.FromResult(response);
     }
 
+    public override Task<ListCircuitsResponse> ListCircuits(ListCircuitsRequest request, ServerCallContext context) => Task.FromResult(new ListCircuitsResponse
+    {
+        Circuits =
+        {
+            new Circuit { Name = "model:fake/chat", State = CircuitState.Closed, ConsecutiveFailures = 1, LastError = "Internal" },
+            new Circuit { Name = "upstream:far", State = CircuitState.Open, ConsecutiveFailures = 5, OpenedUnixMilliseconds = 1_700_000_000_000, RetryAfterMs = 30_000, LastError = "Unavailable" },
+        },
+    });
+
     public override Task<TokenizeResponse> Tokenize(TokenizeRequest request, ServerCallContext context) =>
         Task.FromResult(new TokenizeResponse { Model = "fake/chat", Count = Encoding.UTF8.GetByteCount(request.Text) / 2 });
 }

@@ -42,7 +42,7 @@ internal static class RawPrompt
             {
                 JsonValueKind.True => AnyValueSchema,
                 JsonValueKind.Object when !document.RootElement.EnumerateObject().Any() => AnyValueSchema,
-                JsonValueKind.Object => definition,
+                JsonValueKind.Object => JsonSchemaSupport.ForConverter(definition),
                 _ => throw new EngineException(EngineError.InvalidRequest, "The response's schema is not a JSON object."),
             };
         }
@@ -54,6 +54,7 @@ internal static class RawPrompt
 
     public static string Compile(string schema, string what, Func<string, string> schemaToGrammar)
     {
+        JsonSchemaSupport.CheckBounds(schema);
         try
         {
             return schemaToGrammar(schema);

@@ -55,7 +55,7 @@ internal sealed class TemplateReplyParser : IReplyParser
             return ParsedDelta.Empty;
 
         Write(text);
-        if (_stretch is { } stretch && text.AsSpan().IndexOfAny(_stretchEnds) < 0)
+        if (_stretch is { } stretch && !char.IsHighSurrogate(text[^1]) && text.AsSpan().IndexOfAny(_stretchEnds) < 0)
         {
             var added = stretch.Extend(text);
             return stretch == _content ? new ParsedDelta(added, "", []) : new ParsedDelta("", added, []);
@@ -102,7 +102,7 @@ internal sealed class TemplateReplyParser : IReplyParser
         var reasoning = _reasoning.Take(read.Reasoning, whole: false);
         var content = _content.Take(read.Content, whole: false);
         var calls = Calls(read.ToolCalls, ending);
-        if (read.ToolCalls.Count == 0 && last.Length > 0 && last.AsSpan()[^1..].IndexOfAny(_stretchEnds) < 0)
+        if (read.ToolCalls.Count == 0 && last.Length > 0 && !char.IsHighSurrogate(last[^1]) && last.AsSpan()[^1..].IndexOfAny(_stretchEnds) < 0)
             _stretch = Stretch(read);
         return new ParsedDelta(content, reasoning, calls);
     }

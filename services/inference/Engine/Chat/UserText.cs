@@ -41,10 +41,11 @@ internal sealed record UserTextForm(Func<string, string> Text)
             }
             else
             {
+                // What stays an escape stays whole.
                 Flush();
-                result.Append(character);
-                if (++i < json.Length)
-                    result.Append(json[i]);
+                var length = Math.Min(CodeUnit(json.AsSpan(i)) is null ? 2 : 6, json.Length - i);
+                result.Append(json, i, length);
+                i += length - 1;
             }
         }
 

@@ -33,7 +33,7 @@ internal sealed class CompiledGrammar(GbnfGrammar grammar, GrammarVocabulary voc
             if (position.Missing > 0 || byText is { Missing: > 0 } || !_automaton.NamesTokens(position.State))
                 return byText;
 
-            var state = _automaton.Either(_automaton.NextToken(position.State, token), byText?.State ?? GrammarAutomaton.Dead);
+            var state = _automaton.Either(_automaton.NextToken(position.State, token, vocabulary.IsControl(token)), byText?.State ?? GrammarAutomaton.Dead);
             return state == GrammarAutomaton.Dead ? null : new GrammarPosition(state);
         }
     }
@@ -106,7 +106,7 @@ internal sealed class CompiledGrammar(GbnfGrammar grammar, GrammarVocabulary voc
         {
             for (var token = 0; token < vocabulary.Size; token++)
             {
-                if (!vocabulary.IsEnd(token) && _automaton.NextToken(position.State, token) != GrammarAutomaton.Dead)
+                if (!vocabulary.IsEnd(token) && _automaton.NextToken(position.State, token, vocabulary.IsControl(token)) != GrammarAutomaton.Dead)
                     Mark(mask, token);
             }
         }
@@ -178,13 +178,13 @@ internal sealed class CompiledGrammar(GbnfGrammar grammar, GrammarVocabulary voc
             if (--missing > 0)
                 return new GrammarPosition(state, missing, partial);
         }
-        else if (value < 0x80)
+        else if (value is > 0 and < 0x80)
         {
             partial = value;
         }
         else
         {
-            // RFC 3629: C0, C1 and F5 to FF begin nothing.
+            // RFC 3629: C0, C1 and F5 to FF begin nothing. A zero byte is no text: databases refuse it, and so does llama.cpp here.
             return value switch
             {
                 >= 0xC2 and <= 0xDF => new GrammarPosition(state, 1, value & 0x1F),

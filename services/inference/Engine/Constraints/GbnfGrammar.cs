@@ -39,6 +39,9 @@ internal sealed class CharacterSet(IReadOnlyList<(int First, int Last)> ranges, 
 
     private readonly (int First, int Last)[] _ranges = Normalize(ranges, negated);
 
+    /// <summary>Ascending, apart from each other.</summary>
+    public IReadOnlyList<(int First, int Last)> Ranges => _ranges;
+
     public bool Contains(int codePoint) => Intersects(codePoint, codePoint);
 
     /// <summary>Whether any code point of a range belongs to the set.</summary>
@@ -92,6 +95,9 @@ internal sealed class GbnfGrammar
     private readonly int[][] _alternatives;
     private readonly CharacterSet[] _sets;
 
+    // Where, beyond ASCII, a set or character of the grammar begins or has ended; ascending.
+    private readonly int[] _borders;
+
     /// <param name="rules">Each ends with <see cref="GbnfKind.End"/>.</param>
     /// <param name="sets">What <see cref="GbnfKind.Set"/> refers to.</param>
     /// <param name="root">The rule every text must match.</param>
@@ -100,6 +106,9 @@ internal sealed class GbnfGrammar
         _elements = [.. rules.SelectMany(rule => rule)];
         _alternatives = new int[rules.Count][];
         _sets = [.. sets];
+        _borders = [.. sets.SelectMany(set => set.Ranges)
+            .Concat(_elements.Where(element => element.Kind == GbnfKind.Character).Select(element => (element.Value, element.Value)))
+            .SelectMany<(int First, int Last), int>(range => [range.First, range.Last + 1]).Where(border => border > 128).Distinct().Order()];
         Root = root;
         var start = 0;
         for (var rule = 0; rule < rules.Count; rule++)
@@ -121,6 +130,16 @@ internal sealed class GbnfGrammar
     public int RuleCount => _alternatives.Length;
 
     public GbnfElement this[int position] => _elements[position];
+
+    /// <summary>Characters of one kind are all the same to this grammar: each of ASCII is its own kind, beyond it there are few.</summary>
+    public int KindOf(int codePoint)
+    {
+        if (codePoint < 128)
+            return codePoint;
+
+        var at = Array.BinarySearch(_borders, codePoint);
+        return 128 + (at >= 0 ? at + 1 : ~at);
+    }
 
     /// <summary>Where each alternative of a rule begins.</summary>
     public ReadOnlySpan<int> Alternatives(int rule) => _alternatives[rule];

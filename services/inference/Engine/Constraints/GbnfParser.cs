@@ -15,8 +15,8 @@ internal sealed class GbnfParser
     private const int MaxRules = 50_000;
     private const int MaxDepth = 100;
 
-    // llama.cpp's limit. More "at most" than this is no limit at all, there as here.
-    private const int MaxRepetitions = 2000;
+    // Five times llama.cpp's limit. More "at most" than this is no limit at all, there as here.
+    public const int MaxRepetitions = 10_000;
 
     private readonly string _text;
     private readonly Func<string, int?> _findToken;

@@ -8,8 +8,6 @@ namespace Fleet.Inference.Engine.Constraints;
 /// </summary>
 internal sealed class GrammarState
 {
-    private const int MostSuccessors = 4096;
-
     private GrammarState?[]? _ascii;
     private Dictionary<int, GrammarState>? _others;
 
@@ -28,23 +26,20 @@ internal sealed class GrammarState
     /// <summary>One bit per token that may follow; filled in by <see cref="GrammarVocabulary"/>.</summary>
     public ulong[]? Mask { get; set; }
 
-    public bool TryGetSuccessor(int codePoint, out GrammarState? state)
+    /// <param name="kind">As <see cref="GbnfGrammar.KindOf"/> numbers characters.</param>
+    /// <param name="state">The state after one of them, when that is known.</param>
+    public bool TryGetSuccessor(int kind, out GrammarState? state)
     {
         state = null;
-        return codePoint < 128 ? (state = _ascii?[codePoint]) is not null : _others?.TryGetValue(codePoint, out state) ?? false;
+        return kind < 128 ? (state = _ascii?[kind]) is not null : _others?.TryGetValue(kind, out state) ?? false;
     }
 
-    public void SetSuccessor(int codePoint, GrammarState state)
+    public void SetSuccessor(int kind, GrammarState state)
     {
-        if (codePoint < 128)
-        {
-            (_ascii ??= new GrammarState?[128])[codePoint] = state;
-            return;
-        }
-
-        _others ??= [];
-        if (_others.Count < MostSuccessors)
-            _others[codePoint] = state;
+        if (kind < 128)
+            (_ascii ??= new GrammarState?[128])[kind] = state;
+        else
+            (_others ??= [])[kind] = state;
     }
 }
 
@@ -112,11 +107,12 @@ internal sealed class GrammarAutomaton
     /// <summary>The state after one more character; <see cref="Dead"/> when it is not allowed.</summary>
     public GrammarState Next(GrammarState state, int codePoint)
     {
-        if (state.TryGetSuccessor(codePoint, out var known))
+        var kind = _grammar.KindOf(codePoint);
+        if (state.TryGetSuccessor(kind, out var known))
             return known!;
 
         var next = Step(state, codePoint, literally: false);
-        state.SetSuccessor(codePoint, next);
+        state.SetSuccessor(kind, next);
         return next;
     }
 
@@ -124,12 +120,15 @@ internal sealed class GrammarAutomaton
     public GrammarState NextLiterally(GrammarState state, int codePoint) => Step(state, codePoint, literally: true);
 
     /// <summary>The state after a token the grammar names by its id; <see cref="Dead"/> when it names no such token here.</summary>
-    public GrammarState NextToken(GrammarState state, int token)
+    /// <param name="state">Where the text stands.</param>
+    /// <param name="token">The token.</param>
+    /// <param name="control">"Any token but" does not mean control tokens: they print nothing.</param>
+    public GrammarState NextToken(GrammarState state, int token, bool control)
     {
         foreach (var stack in state.Stacks)
         {
             Spend();
-            if (stack is not null && MatchesToken(stack, token))
+            if (stack is not null && MatchesToken(stack, token, control))
                 PushAfter(stack);
         }
 
@@ -196,10 +195,10 @@ internal sealed class GrammarAutomaton
         return Settle();
     }
 
-    private bool MatchesToken(GrammarStack stack, int token)
+    private bool MatchesToken(GrammarStack stack, int token, bool control)
     {
         var element = _grammar[stack.Position];
-        return element.Kind == GbnfKind.Token ? element.Value == token : element.Kind == GbnfKind.OtherToken && element.Value != token;
+        return element.Kind == GbnfKind.Token ? element.Value == token : element.Kind == GbnfKind.OtherToken && element.Value != token && !control;
     }
 
     private void PushAfter(GrammarStack stack) => _todo.Push(After(stack));

@@ -26,7 +26,7 @@ internal sealed class GrammarVocabulary
         var ends = new List<int>();
         for (var token = 0; token < Size; token++)
         {
-            _control[token] = vocabulary.Bytes(token).IsEmpty;
+            _control[token] = vocabulary.Bytes(token).Span is [] or [0, ..];
             if (vocabulary.IsEndOfGeneration(token))
                 ends.Add(token);
             else
@@ -64,7 +64,7 @@ internal sealed class GrammarVocabulary
     /// <summary>Empty for tokens that end the generation: they are no text.</summary>
     public ReadOnlySpan<byte> Spelling(int token) => _bytes.AsSpan(_offsets[token], _offsets[token + 1] - _offsets[token]);
 
-    /// <summary>A control token prints nothing: only a grammar that spells it out may use it, a set of characters does not reach it.</summary>
+    /// <summary>A control token (or a zero byte) prints nothing: only a grammar that spells it out may use it, a set of characters does not reach it.</summary>
     public bool IsControl(int token) => _control[token];
 
     public bool IsEnd(int token) => Array.BinarySearch(_ends, token) >= 0;

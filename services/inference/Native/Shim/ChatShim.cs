@@ -61,14 +61,9 @@ internal sealed partial class ChatShim
                 return null;
             try
             {
-                var library = NativeLibrary.Load(file);
-                if (WhyNot(library) is { } reason)
-                {
-                    NativeLibrary.Free(library);
+                if (WhyNot(file) is { } reason)
                     return $"{file} {reason}; remove it and run ./fleet up.";
-                }
-
-                _library = library;
+                _library = NativeLibrary.Load(file);
                 ShimNative.fleet_shim_silence();
                 return null;
             }
@@ -79,9 +74,10 @@ internal sealed partial class ChatShim
         }
     }
 
-    // Asked of the file itself, before any function of it is bound for good.
-    private static unsafe string? WhyNot(nint library)
+    /// <summary>Why a file is not this binding's shim, or null. Asked of the file itself, before any function of it is bound for good.</summary>
+    internal static unsafe string? WhyNot(string file)
     {
+        var library = NativeLibrary.Load(file);
         var release = (delegate* unmanaged[Cdecl]<byte*>)NativeLibrary.GetExport(library, nameof(ShimNative.fleet_shim_release));
         var number = (delegate* unmanaged[Cdecl]<int>)NativeLibrary.GetExport(library, nameof(ShimNative.fleet_shim_interface));
         if (Marshal.PtrToStringUTF8((nint)release()) is var compiledFor && compiledFor != NativeLibraries.PinnedVersion)

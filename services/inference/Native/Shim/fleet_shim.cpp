@@ -35,6 +35,18 @@ namespace {
 // Counts up when a function's meaning changes.
 constexpr int32_t INTERFACE_VERSION = 1;
 
+// A model's templates. Replies of a few families are read by the rules found with other end tokens than the prompt is written with.
+struct chat_templates {
+    common_chat_templates_ptr prompt;
+    common_chat_templates_ptr reply;  // usually none: the same
+};
+
+// llama.cpp finds out how a family writes its calls by comparing renderings. With Mistral's call ids and an end token in the template it takes
+// the marker of the arguments for a part of the function's name and then reads no call at all; without the end token it is right.
+bool needs_no_end_token(const std::string & source) {
+    return source.find("[CALL_ID]") != std::string::npos;
+}
+
 constexpr int32_t OK = 0;
 constexpr int32_t REFUSED = 1;
 
@@ -186,19 +198,25 @@ FLEET_API int32_t fleet_shim_templates_open(
         if (model == nullptr && given.empty()) {
             throw std::invalid_argument("neither a model nor a template was given");
         }
-        *templates = common_chat_templates_init(model, given, text_of(bos, bos_length), text_of(eos, eos_length)).release();
+        auto opened = std::make_unique<chat_templates>();
+        opened->prompt = common_chat_templates_init(model, given, text_of(bos, bos_length), text_of(eos, eos_length));
+        const auto text_of_default = common_chat_templates_source(opened->prompt.get());
+        if (needs_no_end_token(text_of_default)) {
+            opened->reply = common_chat_templates_init(nullptr, text_of_default);
+        }
+        *templates = opened.release();
         return std::string();
     });
 }
 
 FLEET_API void fleet_shim_templates_close(void * templates) {
-    common_chat_templates_ptr closed(static_cast<common_chat_templates *>(templates));
+    delete static_cast<chat_templates *>(templates);
 }
 
 // What the template knows: its capabilities by llama.cpp's names, and whether it can think.
 FLEET_API int32_t fleet_shim_templates_describe(const void * templates, char ** text, int64_t * length) {
     return guarded(text, length, [&] {
-        const auto * opened = static_cast<const common_chat_templates *>(templates);
+        const auto * opened = static_cast<const chat_templates *>(templates)->prompt.get();
         json capabilities = json::object();
         for (const auto & [name, value] : common_chat_templates_get_caps(opened)) {
             capabilities[name] = value;
@@ -225,8 +243,14 @@ FLEET_API int32_t fleet_shim_templates_apply(
         *reader = nullptr;
     }
     return guarded(text, length, [&] {
+        const auto & opened = *static_cast<const chat_templates *>(templates);
         const auto inputs = inputs_of(json::parse(text_of(request, request_length)));
-        const auto params = common_chat_templates_apply(static_cast<const common_chat_templates *>(templates), inputs);
+        auto params = common_chat_templates_apply(opened.prompt.get(), inputs);
+        if (opened.reply && !inputs.force_pure_content) {
+            auto prompt = std::move(params.prompt);
+            params = common_chat_templates_apply(opened.reply.get(), inputs);
+            params.prompt = std::move(prompt);
+        }
         common_peg_arena arena;
         if (!params.parser.empty()) {
             arena.load(params.parser);

@@ -265,7 +265,7 @@ public sealed class ModelDownloadsTests : IAsyncLifetime
     [InlineData("ftp://hub.test/a.gguf", "not ftp")]
     [InlineData("https://user:secret@hub.test/a.gguf", "name or password")]
     [InlineData("https://hub.test/a.bin", "name of a GGUF file")]
-    [InlineData("https://hub.test/..%2Fa.gguf", "name of a GGUF file")]
+    [InlineData("https://hub.test/..%2F.gguf", "name of a GGUF file")]
     [InlineData("https://hub.test/.hidden.gguf", "name of a GGUF file")]
     [InlineData("owner/file.gguf", "neither")]
     [InlineData("owner/../file.gguf", "neither")]

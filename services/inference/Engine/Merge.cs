@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 
-namespace Fleet.Inference.Api;
+namespace Fleet.Inference.Engine;
 
 internal static class Merge
 {
