@@ -15,9 +15,14 @@ public sealed class GgufWriter
     private const int TypeArray = 9;
     private const int TensorFloat32 = 0;
     private const int TensorFloat16 = 1;
+    private const int TensorQ4 = 2;
+    private const int TensorQ8 = 8;
 
     private readonly List<(string Key, Action<BinaryWriter> Write)> _metadata = [];
     private readonly List<(string Name, long[] Shape, int Type, long Bytes, Func<byte[]> Data)> _tensors = [];
+
+    /// <summary>How the matrices among the F32 tensors are written; vectors stay as they are. Their rows are multiples of 32 long.</summary>
+    public Quantisation Quantisation { get; set; }
 
     public GgufWriter Set(string key, uint value) => Add(key, writer =>
     {
@@ -104,8 +109,9 @@ public sealed class GgufWriter
             write(writer);
         }
 
+        var tensors = _tensors.Select(Quantised).ToList();
         var offset = 0L;
-        foreach (var (name, shape, type, bytes, _) in _tensors)
+        foreach (var (name, shape, type, bytes, _) in tensors)
         {
             WriteString(writer, name);
             writer.Write(shape.Length);
@@ -117,7 +123,7 @@ public sealed class GgufWriter
         }
 
         Pad(writer);
-        foreach (var (name, _, _, bytes, data) in _tensors)
+        foreach (var (name, _, _, bytes, data) in tensors)
         {
             var content = data();
             if (content.LongLength != bytes)
@@ -125,6 +131,16 @@ public sealed class GgufWriter
             writer.Write(content);
             Pad(writer);
         }
+    }
+
+    private (string Name, long[] Shape, int Type, long Bytes, Func<byte[]> Data) Quantised((string Name, long[] Shape, int Type, long Bytes, Func<byte[]> Data) tensor)
+    {
+        if (Quantisation == Quantisation.None || tensor.Type != TensorFloat32 || tensor.Shape.Length < 2)
+            return tensor;
+        var blocks = tensor.Bytes / sizeof(float) / BlockQuantiser.BlockValues;
+        return Quantisation == Quantisation.Q8
+            ? (tensor.Name, tensor.Shape, TensorQ8, blocks * BlockQuantiser.Q8BlockBytes, () => BlockQuantiser.ToQ8(MemoryMarshal.Cast<byte, float>(tensor.Data())))
+            : (tensor.Name, tensor.Shape, TensorQ4, blocks * BlockQuantiser.Q4BlockBytes, () => BlockQuantiser.ToQ4(MemoryMarshal.Cast<byte, float>(tensor.Data())));
     }
 
     private GgufWriter Add(string key, Action<BinaryWriter> write)

@@ -41,6 +41,8 @@ public sealed record LlamaModel
 
     public ulong Seed { get; init; } = 1;
 
+    public Quantisation Quantisation { get; init; }
+
     /// <summary>Null leaves the template out of the file.</summary>
     public string? Template { get; init; } = ChatTemplate;
 
@@ -64,7 +66,7 @@ public sealed record LlamaModel
         var size = vocabulary.Tokens.Count;
         var headWidth = Width / Heads;
 
-        var file = new GgufWriter()
+        var file = new GgufWriter { Quantisation = Quantisation }
             .Set("general.architecture", "llama").Set("general.name", "random-llama").Set("general.file_type", 0u)
             .Set("llama.vocab_size", (uint)size).Set("llama.context_length", (uint)Context).Set("llama.embedding_length", (uint)Width)
             .Set("llama.block_count", (uint)Layers).Set("llama.feed_forward_length", (uint)FeedForward)

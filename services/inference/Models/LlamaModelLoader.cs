@@ -65,6 +65,7 @@ internal sealed class LlamaModelLoader(
             Sequences = options.MaxSequences,
             Cells = plan.Settings.Cells,
             BatchTokens = options.BatchTokens,
+            MicroBatchTokens = options.MicroBatchTokens,
             Threads = options.EffectiveThreads,
             Layout = plan.Settings.Layout,
             KeyType = plan.Settings.KeyType,

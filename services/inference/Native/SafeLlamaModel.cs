@@ -174,6 +174,16 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
 
     public bool IsEndOfGeneration(int token) => LlamaNative.llama_vocab_is_eog(_vocabulary, token);
 
+    /// <summary>The file's second template, for requests with tools, or null.</summary>
+    public string? ToolTemplate
+    {
+        get
+        {
+            fixed (byte* name = "tool_use\0"u8)
+                return Marshal.PtrToStringUTF8((nint)LlamaNative.llama_model_chat_template(this, name));
+        }
+    }
+
     /// <summary>The template in the file, or null.</summary>
     public string? ChatTemplate => Marshal.PtrToStringUTF8((nint)LlamaNative.llama_model_chat_template(this, null));
 

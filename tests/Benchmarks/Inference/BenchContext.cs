@@ -13,6 +13,7 @@ internal sealed class BenchContext(
     // Replies at a time and their length that every row but those about scarcity fits into.
     private const int Sequences = 64;
     private const int ContextTokens = 2560;
+    private readonly Dictionary<string, string> _modelDirectories = [];
     private int _directories;
 
     public InferenceOptions Options => options;
@@ -34,6 +35,22 @@ internal sealed class BenchContext(
     public bool Quick => options.Quick;
 
     public void Progress(string text) => progress(text);
+
+    /// <summary>For rows about correctness.</summary>
+    public Task<BenchmarkModel> SmallModelAsync() =>
+        BenchmarkModel.EnsureAsync(paths.Cache, ModelShape.Small, reference, new Progress<string>(progress), CancellationToken.None);
+
+    /// <summary>A models directory that holds this file as the one model; the same one every time, as in a service that is restarted.</summary>
+    public string ModelsDirectory(string modelFile)
+    {
+        if (!_modelDirectories.TryGetValue(modelFile, out var models))
+        {
+            models = _modelDirectories[modelFile] = NewDirectory("models");
+            File.CreateSymbolicLink(Path.Combine(models, FleetSide.ModelId + ".gguf"), modelFile);
+        }
+
+        return models;
+    }
 
     public Protocol Protocol(int pairs, int quickPairs)
     {
@@ -58,6 +75,8 @@ internal sealed class BenchContext(
             ["MaxSequences"] = sequences.ToString(CultureInfo.InvariantCulture),
             ["ContextTokens"] = contextTokens.ToString(CultureInfo.InvariantCulture),
             ["Threads"] = Threads.ToString(CultureInfo.InvariantCulture),
+            // Random weights fall into loops that guessing profits from as no real text would let it.
+            ["Speculation"] = "false",
         };
         foreach (var (name, value) in further ?? new Dictionary<string, string>())
             settings[name] = value;

@@ -10,6 +10,8 @@ namespace Fleet.Benchmarks.Inference;
 /// <summary>Fleet's inference service as it is deployed: its own process, called over gRPC.</summary>
 internal sealed class FleetSide : Side
 {
+    public const string ModelId = "bench";
+
     // Kestrel allows 100 streams on a connection.
     private const int Channels = 4;
     private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(2);
@@ -37,8 +39,6 @@ internal sealed class FleetSide : Side
     public static async Task<FleetSide> StartAsync(BenchContext context, string modelFile, IReadOnlyDictionary<string, string> settings)
     {
         var directory = context.NewDirectory("fleet");
-        var models = Directory.CreateDirectory(Path.Combine(directory, "models")).FullName;
-        File.CreateSymbolicLink(Path.Combine(models, "bench.gguf"), modelFile);
         var tokens = await TestTokens.StartAsync();
         var http = context.Ports.Get($"fleet-http-{Path.GetFileName(directory)}");
         var grpc = context.Ports.Get($"fleet-grpc-{Path.GetFileName(directory)}");
@@ -51,13 +51,13 @@ internal sealed class FleetSide : Side
         // MassTransit says every few seconds that the broker is away.
         environment["Logging__LogLevel__MassTransit"] = "None";
         environment["GGML_NO_BACKTRACE"] = "1";
-        environment["Inference__ModelsDirectory"] = models;
+        environment["Inference__ModelsDirectory"] = context.ModelsDirectory(modelFile);
         foreach (var (name, value) in settings)
             environment["Inference__" + name] = value;
 
         var program = Path.Combine(context.Paths.Root, "artifacts/bin/Fleet.Inference/release/Fleet.Inference.dll");
         var process = MeasuredProcess.Start("dotnet", [program], environment, Path.Combine(directory, "log.txt"), context.Registry, Path.GetDirectoryName(program));
-        var side = new FleetSide(process, tokens, "bench", new Uri($"http://127.0.0.1:{grpc}"), string.Join(' ', settings.Select(setting => $"{setting.Key}={setting.Value}")));
+        var side = new FleetSide(process, tokens, ModelId, new Uri($"http://127.0.0.1:{grpc}"), string.Join(' ', settings.Select(setting => $"{setting.Key}={setting.Value}")));
         try
         {
             await side.LoadAsync();

@@ -15,7 +15,11 @@ internal static class InferenceBenchmark
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
     private static readonly TimeSpan RowLimit = TimeSpan.FromMinutes(25);
 
-    private static IReadOnlyList<Row> Rows { get; } = [new ThroughputRow(), new SharedPrefixRow(), new InterferenceRow(), new HogRow(), new GoodputRow(), new TurnsRow()];
+    private static IReadOnlyList<Row> Rows { get; } =
+    [
+        new ThroughputRow(), new SharedPrefixRow(), new InterferenceRow(), new HogRow(), new GoodputRow(), new TurnsRow(), new LeakRow(), new SpeculationRow(),
+        new RestartRow(), new EqualityRow(),
+    ];
 
     public static async Task<int> RunAsync(IReadOnlyList<string> arguments)
     {

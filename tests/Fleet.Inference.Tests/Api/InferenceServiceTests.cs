@@ -200,6 +200,16 @@ public sealed class InferenceServiceTests(InferenceFixture fixture) : IClassFixt
         Assert.Single(status.Models, model => model is { IsDefault: true, Kind: ModelKind.Chat });
     }
 
+    [Fact]
+    public async Task ListCircuits_AfterAReply_ShowsTheModelsCircuitClosed()
+    {
+        await TextOfAsync(Question);
+
+        var circuits = (await fixture.Client.ListCircuitsAsync(new ListCircuitsRequest())).Circuits;
+
+        Assert.Equal((CircuitState.Closed, 0), circuits.Where(circuit => circuit.Name == "model:fleet-extractive").Select(circuit => (circuit.State, circuit.ConsecutiveFailures)).Single());
+    }
+
     private static void RequireLibraries() =>
         Assert.SkipUnless(Directory.Exists(new NativeOptions().NativeLibraryDirectory), "llama.cpp is not installed; ./fleet test installs it.");
 

@@ -226,7 +226,7 @@ internal sealed partial class UpstreamClient : IDisposable
             408 => Unavailable($"The provider {Name} gave up waiting."),
             413 => new EngineException(EngineError.NotSupported, $"The request is too large for the provider {Name}.") { Upstream = true },
             429 => new EngineException(EngineError.QueueFull, $"The provider {Name} limits how much may be asked of it now{told}.") { RetryAfter = retryAfter ?? TimeSpan.FromSeconds(5), Upstream = true },
-            400 or 422 when kind.Contains("context_length", StringComparison.Ordinal) =>
+            400 or 422 when kind.Contains("context_length", StringComparison.Ordinal) || kind.Contains("context_size", StringComparison.Ordinal) =>
                 new EngineException(EngineError.NotSupported, $"The prompt is longer than the context of the model at the provider {Name}.") { Upstream = true },
 
             // Gemini's way of saying 401.

@@ -22,6 +22,8 @@ internal sealed unsafe class SafeChatTemplates : SafeHandleZeroOrMinusOneIsInval
     /// <summary>The templates in a model's file; llama.cpp's own ChatML when it has none.</summary>
     public static SafeChatTemplates Of(SafeLlamaModel model)
     {
+        Check(model.ChatTemplate);
+        Check(model.ToolTemplate);
         var held = false;
         try
         {
@@ -39,6 +41,7 @@ internal sealed unsafe class SafeChatTemplates : SafeHandleZeroOrMinusOneIsInval
     public static SafeChatTemplates Parse(string source, string begin, string end)
     {
         ArgumentException.ThrowIfNullOrEmpty(source);
+        Check(source);
         return Open(0, source, begin, end);
     }
 
@@ -69,6 +72,12 @@ internal sealed unsafe class SafeChatTemplates : SafeHandleZeroOrMinusOneIsInval
     {
         ShimNative.fleet_shim_templates_close(handle);
         return true;
+    }
+
+    private static void Check(string? source)
+    {
+        if (source is not null && TemplateGuard.WhyNot(source) is { } reason)
+            throw new LlamaException($"The chat template is not parsed: {reason}.");
     }
 
     private static SafeChatTemplates Open(nint model, string source, string begin, string end)

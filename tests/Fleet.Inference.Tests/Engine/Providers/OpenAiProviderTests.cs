@@ -163,6 +163,7 @@ public sealed class OpenAiProviderTests : IAsyncLifetime
     [InlineData(404, """{"error":{"code":"model_not_found"}}""", nameof(EngineError.ModelNotFound), "model_not_found")]
     [InlineData(400, """{"error":{"message":"about 안녕하세요","param":"top_logprobs","type":"invalid_request_error"}}""", nameof(EngineError.InvalidRequest), "top_logprobs")]
     [InlineData(400, """{"error":{"code":"context_length_exceeded"}}""", nameof(EngineError.NotSupported), "longer than the context")]
+    [InlineData(400, """{"error":{"code":400,"type":"exceed_context_size_error"}}""", nameof(EngineError.NotSupported), "longer than the context")]
     [InlineData(413, "", nameof(EngineError.NotSupported), "too large")]
     [InlineData(429, "<html>slow down</html>", nameof(EngineError.QueueFull), "limits")]
     [InlineData(500, """{"error":"안녕하세요"}""", nameof(EngineError.Unavailable), "500")]

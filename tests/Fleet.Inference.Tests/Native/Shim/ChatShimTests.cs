@@ -103,6 +103,25 @@ public sealed class ChatShimTests(ChatFixture chat)
     }
 
     [Fact]
+    public void TemplateThatWouldFillTheStack_IsRefusedBeforeItIsParsed()
+    {
+        chat.RequireShim();
+        string[] bombs =
+        [
+            $"{{{{ {new string('(', 100_000)}1{new string(')', 100_000)} }}}}",
+            $"{{{{ {new string('[', 100_000)}{new string(']', 100_000)} }}}}",
+            string.Concat(Enumerable.Repeat("{% if 1 %}", 20_000)) + string.Concat(Enumerable.Repeat("{% endif %}", 20_000)),
+            "{% if 1 %}" + string.Concat(Enumerable.Repeat("{%- elif 1 %}", 20_000)) + "{% endif %}",
+            "{{ 1" + string.Concat(Enumerable.Repeat("+1", 50_000)) + " }}",
+            "{{ " + string.Concat(Enumerable.Repeat("not ", 50_000)) + "1 }}",
+            new('x', 2_000_000),
+        ];
+
+        foreach (var bomb in bombs)
+            Assert.Contains("not parsed", Assert.Throws<LlamaException>(() => SafeChatTemplates.Parse(bomb, "", "")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void MegabyteOfText_PassesThrough()
     {
         chat.RequireShim();
