@@ -20,6 +20,9 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
     // Guesses cost computing power that other replies need; with more of them than this nothing is gained.
     private const int MostGuessing = 2;
 
+    private const int StepsBetweenSaves = 256;
+
+    // Threads all engines of the process compute with at this moment.
     private static int _computing;
 
     private readonly string _model;
@@ -156,7 +159,7 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
             while (!_stopping)
             {
                 if (!Step())
-                    _work.WaitOne();
+                    _work.WaitOne(UntilNext());
             }
         }
         finally
@@ -164,6 +167,9 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
             End();
         }
     }
+
+    // Nothing could be computed. What is left over is about to be dropped or admitted; without anything, only others can bring work.
+    private int UntilNext() => _layout.Change is not null ? 0 : _scheduler.Running.Count > 0 || _scheduler.Queue.Count > 0 ? 1 : Timeout.Infinite;
 
     /// <summary>False when there was nothing to do.</summary>
     private bool Step()
@@ -185,11 +191,15 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
             if (_scheduler.Plan() is not { } plan)
             {
                 Idle();
-                return _scheduler.Queue.Count > 0 || !_layout.Parked.IsEmpty;
+                return false;
             }
 
             Compute(plan, threads);
             Deliver();
+
+            // A server that is never idle keeps its prefixes too.
+            if (_scheduler.Counters.Steps % StepsBetweenSaves == 0)
+                _prefixes?.Save(_scheduler.Cache);
         }
         catch (Exception exception)
         {
@@ -206,6 +216,8 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
     private void DropDead()
     {
         var dropped = _scheduler.DropDead(_time.GetUtcNow());
+        if (dropped.Count > 0)
+            Publish();
         foreach (var (sequence, reason) in dropped)
         {
             var reply = (Reply)sequence.Owner!;
@@ -222,9 +234,6 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
                     break;
             }
         }
-
-        if (dropped.Count > 0)
-            Publish();
     }
 
     private void Admit()

@@ -26,6 +26,13 @@ internal sealed class EngineOptions : IValidatableObject
     public int BatchTokens { get; set; } = 512;
 
     /// <summary>
+    /// Tokens of a batch computed by one run of the graph; 0 = up to 512. llama.cpp's attention on a processor looks at all cells for every token
+    /// once a run has 64 or more, so that fewer may be faster when many private sequences share one cache.
+    /// </summary>
+    [Range(0, 16_384)]
+    public int MicroBatchTokens { get; set; }
+
+    /// <summary>
     /// Threads that compute at most; 0 = all cores for generators, which give them up while others need them, and all but one for the rest.
     /// More than there are free cores is far slower, not faster.
     /// </summary>

@@ -56,6 +56,9 @@ internal sealed record LlamaContextSettings
 
     public required int BatchTokens { get; init; }
 
+    /// <summary>Tokens one run of the graph takes; 0 = up to 512.</summary>
+    public int MicroBatchTokens { get; init; }
+
     public required int Threads { get; init; }
 
     /// <summary>Pooled embeddings instead of logits; the cache is then one for all sequences.</summary>

@@ -84,7 +84,8 @@ internal sealed unsafe class SafeLlamaContext : SafeHandleZeroOrMinusOneIsInvali
         var parameters = LlamaNative.llama_context_default_params();
         parameters.n_ctx = (uint)(settings.Embeddings ? settings.BatchTokens : settings.Cells > 0 ? settings.Cells : settings.TokensPerSequence * settings.Sequences);
         parameters.n_batch = (uint)settings.BatchTokens;
-        parameters.n_ubatch = settings.Embeddings ? parameters.n_batch : Math.Min(parameters.n_ubatch, parameters.n_batch);
+        parameters.n_ubatch = settings.Embeddings ? parameters.n_batch
+            : Math.Min(settings.MicroBatchTokens > 0 ? (uint)settings.MicroBatchTokens : parameters.n_ubatch, parameters.n_batch);
         parameters.n_seq_max = (uint)settings.Sequences;
         parameters.n_threads = settings.Threads;
         parameters.n_threads_batch = settings.Threads;
@@ -294,6 +295,7 @@ internal sealed unsafe class SafeLlamaContext : SafeHandleZeroOrMinusOneIsInvali
         ArgumentOutOfRangeException.ThrowIfLessThan(settings.BatchTokens, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(settings.Threads, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(settings.Cells);
+        ArgumentOutOfRangeException.ThrowIfNegative(settings.MicroBatchTokens);
         ArgumentOutOfRangeException.ThrowIfGreaterThan((long)settings.TokensPerSequence * settings.Sequences, int.MaxValue);
     }
 

@@ -258,25 +258,6 @@ public sealed class InferenceEngineTests
     }
 
     [Fact]
-    public async Task ManyPrivateSequences_MakeTheCacheSeparate_AndALongPromptMakesItOneAgain()
-    {
-        var runner = new FakeModelRunner("abc") { MaxRunning = 12, BatchTokens = 64, Cells = 12 * 64, ContextTokens = 256 };
-        var advisor = new LayoutAdvisor(configured: null, canShare: true);
-        for (var i = 0; i < 40; i++)
-            advisor.Admitted(promptTokens: 20, cachedTokens: 0, running: 20);
-        advisor.Idle(unified: true, runner.Cells, runner.MaxRunning);
-        Assert.False(advisor.Change);
-
-        advisor.Change = null;
-        advisor.Idle(unified: false, runner.Cells, runner.MaxRunning);
-        Assert.False(advisor.Wants(300, 256));
-        Assert.True(advisor.Wants(100, 256));
-        Assert.True(advisor.Change);
-        Assert.False(new LayoutAdvisor(KvLayout.Separate, canShare: true).Wants(100, 256));
-        await Task.CompletedTask;
-    }
-
-    [Fact]
     public async Task Dispose_GivesTheRunnerBack_AndRefusesLaterRequests()
     {
         var runner = new FakeModelRunner("abc");
