@@ -53,26 +53,16 @@ public sealed class EngineApiTests(FleetFixture fleet)
     }
 
     [Fact]
-    public async Task A_required_tool_is_called_with_arguments_that_fit()
+    public async Task Tools_are_refused_by_a_model_whose_template_has_none()
     {
         using var user = await FleetUser.RegisterAsync(fleet);
         var client = await ClientAsync(user);
-        var options = new ChatCompletionOptions
-        {
-            Temperature = 1,
-            MaxOutputTokenCount = 600,
-            AllowParallelToolCalls = false,
-            ToolChoice = ChatToolChoice.CreateRequiredChoice(),
-            Tools = { ChatTool.CreateFunctionTool("weather", "The weather of a city", BinaryData.FromString(Schema)) },
-        };
+        var options = new ChatCompletionOptions { Tools = { ChatTool.CreateFunctionTool("weather", "The weather of a city", BinaryData.FromString(Schema)) } };
 
-        var completion = (await client.CompleteChatAsync([new UserChatMessage("Weather in Seoul?")], options, TestContext.Current.CancellationToken)).Value;
+        var refused = await Assert.ThrowsAsync<ClientResultException>(() => client.CompleteChatAsync([new UserChatMessage("Weather in Seoul?")], options, TestContext.Current.CancellationToken));
 
-        Assert.Equal(ChatFinishReason.ToolCalls, completion.FinishReason);
-        var call = Assert.Single(completion.ToolCalls);
-        Assert.Equal("weather", call.FunctionName);
-        Assert.NotEmpty(call.Id);
-        Assert.Contains(JsonDocument.Parse(call.FunctionArguments).RootElement.GetProperty("city").GetString(), (string[])["서울", "Bonn"]);
+        Assert.Equal((int)HttpStatusCode.BadRequest, refused.Status);
+        Assert.Contains("template has no tools", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]

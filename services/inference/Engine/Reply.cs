@@ -49,6 +49,8 @@ internal sealed class Reply
         _sampler = new TokenSampler(request.Sampling, vocabulary, [.. prompt.Tokens], constraint, (ulong)Random.Shared.NextInt64());
         _stop = new StopSequenceMatcher([.. request.Stop, .. prompt.Stops]);
 
+        FormatCheck = request.ResponseFormat.Kind is ResponseFormatKind.JsonObject or ResponseFormatKind.JsonSchema ? new ReplyFormatCheck(request.ResponseFormat) : null;
+
         Prime(request.ContinueFrom);
 
         var room = contextTokens - prompt.Tokens.Count;
@@ -77,6 +79,9 @@ internal sealed class Reply
     public GenerationRequest Request => _request;
 
     public IReplyParser Parser => _prompt.Parser;
+
+    /// <summary>Asked when the reply is whole; null when it may be anything.</summary>
+    public ReplyFormatCheck? FormatCheck { get; }
 
     public IReadOnlyList<AdapterChoice> Adapters => _request.Adapters;
 
@@ -163,6 +168,9 @@ internal sealed class Reply
         Deliver();
         if (New(_stop.Flush()) is { Length: > 0 } held)
             _events.Writer.TryWrite(GenerationDelta.OfText(held));
+        // A stop sequence that another one might have outrun is found only now.
+        if (_stop.Matched)
+            reason = FinishReason.Stop;
 
         var total = _time.GetElapsedTime(_arrived);
         var timings = new GenerationTimings(_queued, _firstToken - _queued, total - _firstToken, _firstToken);

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Text;
-using System.Text.Json;
 using Fleet.Inference.Engine.Chat;
 
 namespace Fleet.Inference.Engine;
@@ -13,7 +12,7 @@ internal sealed class ReplyReader(Reply reply)
 {
     private readonly IReplyParser _parser = reply.Parser;
     private readonly bool _plain = reply.Parser is PlainReplyParser;
-    private readonly StringBuilder? _json = reply.Request.ResponseFormat.Kind is ResponseFormatKind.JsonObject or ResponseFormatKind.JsonSchema ? new(reply.Request.ContinueFrom) : null;
+    private readonly StringBuilder? _json = reply.FormatCheck is null ? null : new(reply.Request.ContinueFrom);
     private int _undecided;
     private bool _finished;
     private int _reasoningTokens;
@@ -78,17 +77,11 @@ internal sealed class ReplyReader(Reply reply)
         return finished with { Reason = reason, ReasoningTokens = _reasoningTokens };
     }
 
-    // The grammar should make this impossible; a caller that asked for JSON is never told "stop" on something else.
-    private static void Validate(string text)
+    // The grammar should make this impossible; a caller that asked for a format is never told "stop" on something else.
+    private void Validate(string text)
     {
-        try
-        {
-            using var document = JsonDocument.Parse(text);
-        }
-        catch (JsonException exception)
-        {
-            throw new EngineException(EngineError.Internal, "The model ended its answer before it was valid JSON.", exception);
-        }
+        if (reply.FormatCheck?.Problem(text) is { } problem)
+            throw new EngineException(EngineError.Internal, $"The model's answer is not what was asked for: {problem}.");
     }
 
     // A parser may hold native memory, and a reply that was cancelled never finishes.

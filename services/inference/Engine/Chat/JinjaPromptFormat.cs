@@ -21,6 +21,9 @@ internal sealed partial class JinjaPromptFormat(IPromptVocabulary vocabulary, IC
     // A name that is there twice would mean different things to different readers.
     private static readonly JsonDocumentOptions Strict = new() { MaxDepth = 64, AllowDuplicateProperties = false };
 
+    // llama.cpp lets an answer stand in a Markdown fence and takes the fence off when the reply is whole; who reads a stream would see it.
+    private const string FencedAnswer = "\"```json\" space response-format space \"```\" | ";
+
     private readonly UserTextForm _marked = new(text => UserTextMarks.Mark(text, vocabulary.ControlTexts));
     private readonly UserTextForm _broken = new(vocabulary.ControlTexts.Break);
 
@@ -55,6 +58,18 @@ internal sealed partial class JinjaPromptFormat(IPromptVocabulary vocabulary, IC
                 [() => TryRender(_marked, promptOnly: true), () => TryRender(_marked, promptOnly: false)],
                 () => Render(_broken, promptOnly: false, withReader: false)!.Prompt);
             var visible = rendered.PreservedTokens.Select(vocabulary.SingleToken).OfType<int>().ToHashSet();
+            if (IsNothingButTheFormat(request, tools))
+            {
+                rendered.Reader?.Dispose();
+                return new PreparedPrompt
+                {
+                    Tokens = vocabulary.Tokenize(prompt),
+                    Grammar = RawPrompt.Grammar(request.ResponseFormat, schemaToGrammar),
+                    Stops = rendered.Stops,
+                    Parser = new PlainReplyParser(),
+                };
+            }
+
             return new PreparedPrompt
             {
                 Tokens = vocabulary.Tokenize(prompt),
@@ -98,6 +113,12 @@ internal sealed partial class JinjaPromptFormat(IPromptVocabulary vocabulary, IC
 
     public void Dispose() => templates.Dispose();
 
+    /// <summary>A structured answer without thoughts or calls around it: the format's own grammar says all there is to say.</summary>
+    private bool IsNothingButTheFormat(GenerationRequest request, IReadOnlyList<Tool> tools) =>
+        request.ResponseFormat.Kind is ResponseFormatKind.JsonObject or ResponseFormatKind.JsonSchema
+        && (tools.Count == 0 || request.ToolChoice.Mode == ToolChoiceMode.None)
+        && (!templates.Description.Thinking || request.Reasoning.Enabled == false || request.Reasoning.Effort == "none");
+
     private GrammarSpec? Grammar(GenerationRequest request, RenderedChat rendered, HashSet<int> visible)
     {
         if (request.ResponseFormat.Kind == ResponseFormatKind.Grammar)
@@ -132,7 +153,7 @@ internal sealed partial class JinjaPromptFormat(IPromptVocabulary vocabulary, IC
 
         return new GrammarSpec
         {
-            Gbnf = rendered.Grammar,
+            Gbnf = rendered.Grammar.Replace(FencedAnswer, "", StringComparison.Ordinal),
             Lazy = rendered.GrammarLazy,
             TriggerPatterns = patterns,
             TriggerTokens = tokens,
