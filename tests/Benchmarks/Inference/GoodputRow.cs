@@ -81,8 +81,8 @@ internal sealed class GoodputRow : Row
         });
         context.Progress(string.Create(CultureInfo.InvariantCulture,
             $"  {rate:0.00}/s: first token p99 {probe!.FirstToken:0.00} s, per token p99 {probe.PerToken * 1000:0} ms, {probe.Completed:0.00} completed: {(probe.Met ? "met" : "missed")} (others {visit.OtherCores:0.00} cores)"));
-        if (visit.OtherCores > context.Options.MaxOtherCores)
-            result.Notes.Add(string.Create(CultureInfo.InvariantCulture, $"others used {visit.OtherCores:0.00} cores during a probe at {rate:0.00}/s"));
+        // A search cannot repeat a probe as a pair is repeated: the noise is reported.
+        result.Saw(visit.OtherCores);
         return probe;
     }
 
