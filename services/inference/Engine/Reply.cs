@@ -172,19 +172,18 @@ internal sealed class Reply
         if (_stop.Matched)
             reason = FinishReason.Stop;
 
-        var total = _time.GetElapsedTime(_arrived);
-        var timings = new GenerationTimings(_queued, _firstToken - _queued, total - _firstToken, _firstToken);
-        _events.Writer.TryWrite(new GenerationFinished(reason, Sequence.PromptTokens, Sequence.GeneratedTokens, timings)
-        {
-            StopSequence = _stop.Sequence,
-            CachedTokens = Sequence.CachedTokens,
-            DraftedTokens = _speculation?.Drafted ?? 0,
-            AcceptedTokens = _speculation?.Accepted ?? 0,
-        });
+        _events.Writer.TryWrite(Finished(reason));
         End(null);
     }
 
     public void Fail(Exception exception) => End(exception);
+
+    /// <summary>The reader has all it may have: the sequence's next step ends it, and this is how it ended. Any thread.</summary>
+    public GenerationFinished EndHere(FinishReason reason)
+    {
+        Cancel();
+        return Finished(reason);
+    }
 
     /// <summary>A stop sequence may begin in what an earlier attempt has said. That text is delivered already: what the matcher holds of it is not ours to give.</summary>
     private void Prime(string continueFrom)
@@ -201,6 +200,19 @@ internal sealed class Reply
         var old = Math.Min(_delivered, text.Length);
         _delivered -= old;
         return old == 0 ? text : text[old..];
+    }
+
+    private GenerationFinished Finished(FinishReason reason)
+    {
+        var total = _time.GetElapsedTime(_arrived);
+        var timings = new GenerationTimings(_queued, _firstToken - _queued, total - _firstToken, _firstToken);
+        return new GenerationFinished(reason, Sequence.PromptTokens, Sequence.GeneratedTokens, timings)
+        {
+            StopSequence = _stop.Sequence,
+            CachedTokens = Sequence.CachedTokens,
+            DraftedTokens = _speculation?.Drafted ?? 0,
+            AcceptedTokens = _speculation?.Accepted ?? 0,
+        };
     }
 
     private static string KeyOf(IReadOnlyList<AdapterChoice> adapters) =>

@@ -15,6 +15,7 @@ internal sealed class ReplyReader(Reply reply)
     private readonly StringBuilder? _json = reply.FormatCheck is null ? null : new(reply.Request.ContinueFrom);
     private int _undecided;
     private bool _finished;
+    private bool _beganAnotherCall;
     private int _reasoningTokens;
 
     public async IAsyncEnumerable<GenerationEvent> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -26,6 +27,12 @@ internal sealed class ReplyReader(Reply reply)
             {
                 case GenerationDelta delta:
                     yield return Parse(delta);
+                    if (_beganAnotherCall)
+                    {
+                        yield return reply.EndHere(FinishReason.ToolCalls) with { ReasoningTokens = _reasoningTokens };
+                        yield break;
+                    }
+
                     break;
                 case GenerationFinished finished:
                     if (Rest(finished) is { } rest)
@@ -59,6 +66,13 @@ internal sealed class ReplyReader(Reply reply)
         if (parsed.Reasoning.Length > 0 || parsed.Content.Length > 0 || parsed.ToolCalls.Count > 0)
             _undecided = 0;
         _json?.Append(parsed.Content);
+        if (!reply.Request.ParallelToolCalls && parsed.ToolCalls.Any(call => call.Index > 0))
+        {
+            // Not every family's grammar stops a model after one call.
+            _beganAnotherCall = true;
+            parsed = parsed with { ToolCalls = [.. parsed.ToolCalls.Where(call => call.Index == 0)] };
+        }
+
         return delta with { Text = parsed.Content, Reasoning = parsed.Reasoning, ToolCalls = parsed.ToolCalls, Raw = delta.Text };
     }
 
