@@ -94,13 +94,14 @@ internal static class ModelEndpoints
     internal sealed record InstalledModel(
         string Id, ModelKind Kind, ModelState State, string? Error, float Progress, bool IsDefault, bool BuiltIn, string Architecture, long Parameters,
         int ContextTokens, int Dimensions, long SizeBytes, long Requests, long PromptTokens, long CompletionTokens, long Failures, int Running, int Queued,
-        long MemoryBytes, IReadOnlyList<string> Roles, long Loads, DateTimeOffset? LastUsed, long CachedTokens)
+        long MemoryBytes, IReadOnlyList<string> Roles, long Loads, DateTimeOffset? LastUsed, long CachedTokens, IReadOnlyList<string> Adapters)
     {
         public static InstalledModel Of(ModelSnapshot snapshot) => new(
             snapshot.Model.Id, snapshot.Model.Kind, snapshot.State, snapshot.Error.Length > 0 ? snapshot.Error : null, snapshot.Progress, snapshot.IsDefault,
             snapshot.Model.BuiltIn, snapshot.Model.Architecture, snapshot.Model.Parameters, snapshot.Model.ContextTokens, snapshot.Model.Dimensions,
             snapshot.Model.SizeBytes, snapshot.Statistics.Requests, snapshot.Statistics.PromptTokens, snapshot.Statistics.CompletionTokens,
             snapshot.Statistics.Failures, snapshot.Activity.Running, snapshot.Activity.Queued,
-            snapshot.MemoryBytes, snapshot.Roles, snapshot.Statistics.Loads, snapshot.Statistics.LastUsed, snapshot.Activity.Gauges?.CachedTokens ?? 0);
+            snapshot.MemoryBytes, snapshot.Roles, snapshot.Statistics.Loads, snapshot.Statistics.LastUsed, snapshot.Activity.Gauges?.CachedTokens ?? 0,
+            [.. snapshot.Model.Adapters.Select(adapter => adapter.Id)]);
     }
 }

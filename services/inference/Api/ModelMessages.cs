@@ -46,6 +46,7 @@ internal static class ModelMessages
             },
         };
         message.Roles.AddRange(snapshot.Roles);
+        message.Adapters.AddRange(snapshot.Model.Adapters.Select(adapter => adapter.Id));
         if (snapshot.Model.Created > DateTimeOffset.UnixEpoch)
             message.CreatedUnixSeconds = snapshot.Model.Created.ToUnixTimeSeconds();
         return message;

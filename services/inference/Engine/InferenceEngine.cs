@@ -126,7 +126,7 @@ internal sealed class InferenceEngine : ITextGenerator
         }
 
         if (request.Adapters.FirstOrDefault(adapter => !_runner.HasAdapter(adapter.Id)) is { Id: { } unknown })
-            throw new EngineException(EngineError.InvalidRequest, $"adapters: {_model} has no adapter {unknown}.");
+            throw new EngineException(EngineError.InvalidRequest, $"adapters: {_model} has no adapter {unknown}{(_runner.AdapterIds.Count > 0 ? $"; it has {string.Join(", ", _runner.AdapterIds)}" : "")}.");
         if (request.Deadline is { } deadline && deadline <= _time.GetUtcNow())
             throw new EngineException(EngineError.DeadlineExceeded, "The deadline has passed.");
     }

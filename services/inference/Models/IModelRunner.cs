@@ -37,6 +37,9 @@ internal interface IModelRunner : IKvCache, IDisposable
 
     bool HasAdapter(string id);
 
+    /// <summary>The adapters there are. Any thread.</summary>
+    IReadOnlyList<string> AdapterIds => [];
+
     /// <summary>Ends a running decode and all later ones. Any thread; not after the runner was disposed.</summary>
     void Abort();
 

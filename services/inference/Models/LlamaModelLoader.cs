@@ -9,7 +9,8 @@ namespace Fleet.Inference.Models;
 /// <summary>Loads GGUF files through llama.cpp after validating them in C#.</summary>
 /// <param name="shim">Null: the template formats llama.cpp's C functions know.</param>
 internal sealed class LlamaModelLoader(
-    NativeLibraries native, TimeProvider time, ILoggerFactory loggers, ChatShim? shim = null, InferenceMetrics? metrics = null, PrefixStore? prefixes = null) : IModelLoader
+    NativeLibraries native, TimeProvider time, ILoggerFactory loggers, ChatShim? shim = null, InferenceMetrics? metrics = null, PrefixStore? prefixes = null,
+    ModelCheck? check = null) : IModelLoader
 {
     public string? Unavailable => native.Unavailable;
 
@@ -17,6 +18,9 @@ internal sealed class LlamaModelLoader(
     {
         var header = GgufReader.Read(model.Path!, full: true);
         GgufValidator.Validate(header);
+        foreach (var part in SplitModel.LaterParts(model.Path!))
+            GgufValidator.ValidatePart(GgufReader.Read(part));
+        check?.Require(model.Path!, cancellationToken);
         var loaded = LoadWeights(model.Path!, plan.GpuLayers, progress, cancellationToken);
         try
         {
@@ -67,7 +71,7 @@ internal sealed class LlamaModelLoader(
             KeyType = plan.Settings.KeyType,
             ValueType = plan.Settings.ValueType,
             FlashAttention = plan.Settings.FlashAttention,
-        }, loaded.ChatTemplate, modelIdentity: prefixes is { Enabled: true } ? PrefixStore.IdentityOf(model.Path!) : "");
+        }, loaded.ChatTemplate, new LlamaAdapters(loaded, model.Architecture, model.Adapters), modelIdentity: prefixes is { Enabled: true } ? PrefixStore.IdentityOf(model.Path!) : "");
         try
         {
             var vocabulary = (LlamaVocabulary)runner.Vocabulary;

@@ -65,6 +65,8 @@ internal sealed class LlamaModelRunner : IModelRunner
 
     public void SetThreads(int threads) => _context.SetThreads(threads);
 
+    public IReadOnlyList<string> AdapterIds => [.. _adapters.Keys];
+
     public bool HasAdapter(string id) => _adapters.ContainsKey(id);
 
     public void UseAdapters(IReadOnlyList<AdapterChoice> adapters)

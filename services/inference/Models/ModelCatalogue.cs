@@ -14,6 +14,8 @@ internal sealed partial class ModelCatalogue : IDisposable
     private readonly FileSystemWatcher? _watcher;
     private readonly Lock _scanning = new();
     private readonly Timer _rescan;
+    private readonly ModelsOptions _options;
+    private Dictionary<string, ModelDescription> _known = new(StringComparer.Ordinal);
     private volatile IReadOnlyList<ModelDescription> _models = [];
 
     // A download writes for a long time: look when it has been quiet for a moment.
@@ -24,6 +26,7 @@ internal sealed partial class ModelCatalogue : IDisposable
         _remote = remote?.Models ?? [];
         _directory = Path.GetFullPath(options.Value.ModelsDirectory);
         _logger = logger;
+        _options = options.Value;
         _rescan = new Timer(_ => Rescan());
         try
         {
@@ -54,8 +57,10 @@ internal sealed partial class ModelCatalogue : IDisposable
     {
         lock (_scanning)
         {
-            var known = _models.Where(model => model.Path is not null).ToDictionary(model => model.Path!, StringComparer.Ordinal);
-            var installed = Files().Select(file => Describe(file, known)).OrderBy(model => model.Id, StringComparer.Ordinal);
+            var found = Files().Select(file => Describe(file, _known)).ToList();
+            _known = found.ToDictionary(model => model.Path!, StringComparer.Ordinal);
+            var adapters = found.Where(model => model.IsAdapter).ToList();
+            var installed = found.Where(model => !model.IsAdapter).Select(model => WithAdapters(model, found, adapters)).OrderBy(model => model.Id, StringComparer.Ordinal);
             _models = [.. installed, .. _remote, ModelDescription.Extractive, ModelDescription.NGramEmbedding];
             Log.Scanned(_logger, _models.Count - _remote.Count - 2, _models.Count(model => model.Problem is not null));
         }
@@ -70,7 +75,7 @@ internal sealed partial class ModelCatalogue : IDisposable
             return false;
 
         File.Delete(path);
-        foreach (var part in SplitParts(path))
+        foreach (var part in SplitModel.LaterParts(path))
             File.Delete(part);
         Rescan();
         return true;
@@ -86,7 +91,7 @@ internal sealed partial class ModelCatalogue : IDisposable
     {
         try
         {
-            return [.. new DirectoryInfo(_directory).EnumerateFiles("*.gguf").Where(file => !IsLaterPart(file.Name))];
+            return [.. new DirectoryInfo(_directory).EnumerateFiles("*.gguf").Where(file => !SplitModel.IsLaterPart(file.Name))];
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -97,25 +102,29 @@ internal sealed partial class ModelCatalogue : IDisposable
 
     // Unchanged files are not read again.
     private static ModelDescription Describe(FileInfo file, Dictionary<string, ModelDescription> known) =>
-        known.TryGetValue(file.FullName, out var before) && before.SizeBytes == file.Length && before.Created == file.LastWriteTimeUtc
+        known.TryGetValue(file.FullName, out var before) && before.FileBytes == file.Length && before.Created == file.LastWriteTimeUtc
             ? before
             : ModelDescription.FromFile(file);
 
-    // Large models come in parts, "name-00001-of-00003.gguf"; the first stands for all, llama.cpp opens the others.
-    private static bool IsLaterPart(string name) => SplitName().Match(name) is { Success: true } match && match.Groups[2].Value != "00001";
-
-    private static IEnumerable<string> SplitParts(string path)
+    // An adapter belongs to the model whose id its name begins with (the longest, when several do), or to those whose options name its file.
+    private ModelDescription WithAdapters(ModelDescription model, List<ModelDescription> found, List<ModelDescription> adapters)
     {
-        var match = SplitName().Match(Path.GetFileName(path));
-        return match.Success
-            ? Directory.EnumerateFiles(Path.GetDirectoryName(path)!, $"{match.Groups[1].Value}-*-of-{match.Groups[3].Value}.gguf")
-            : [];
+        var own = adapters.Where(adapter => adapter.Architecture == model.Architecture && (IsNamed(adapter) || IsPrefix(adapter)))
+            .Select(adapter => new AdapterDescription(AdapterId(adapter.Id), adapter.Path!, adapter.SizeBytes)).OrderBy(adapter => adapter.Id, StringComparer.Ordinal).ToList();
+        // The same list again, so that nothing seems to have changed when nothing has.
+        var before = Find(model.Id)?.Adapters ?? [];
+        return model with { Adapters = own.SequenceEqual(before) ? before : own };
+
+        bool IsNamed(ModelDescription adapter) => _options.Of(model.Id).Adapters.Contains(Path.GetFileName(adapter.Path!), StringComparer.Ordinal);
+
+        bool IsPrefix(ModelDescription adapter) =>
+            found.Where(candidate => !candidate.IsAdapter && adapter.Id.StartsWith(candidate.Id, StringComparison.Ordinal) && adapter.Id.Length > candidate.Id.Length)
+                .MaxBy(candidate => candidate.Id.Length)?.Id == model.Id;
     }
 
-    private void OnChanged(object sender, FileSystemEventArgs change) => _rescan.Change(Quiet, Timeout.InfiniteTimeSpan);
+    private static string AdapterId(string name) => name.EndsWith(".lora", StringComparison.Ordinal) ? name[..^5] : name;
 
-    [System.Text.RegularExpressions.GeneratedRegex(@"^(.+)-(\d{5})-of-(\d{5})\.gguf$")]
-    private static partial System.Text.RegularExpressions.Regex SplitName();
+    private void OnChanged(object sender, FileSystemEventArgs change) => _rescan.Change(Quiet, Timeout.InfiniteTimeSpan);
 
     private static partial class Log
     {

@@ -42,11 +42,21 @@ internal sealed record ModelDescription
     /// <summary>0 for generators.</summary>
     public int Dimensions { get; init; }
 
+    /// <summary>All files of the model.</summary>
     public long SizeBytes { get; init; }
+
+    /// <summary>The file at <see cref="Path"/>.</summary>
+    public long FileBytes { get; init; }
 
     public long Parameters { get; init; }
 
     public string? ChatTemplate { get; init; }
+
+    /// <summary>LoRA adapters a request may name.</summary>
+    public IReadOnlyList<AdapterDescription> Adapters { get; init; } = [];
+
+    /// <summary>Not a model but an adapter for one: listed with its model only.</summary>
+    public bool IsAdapter { get; init; }
 
     /// <summary>What decides its memory; null for engines without a file and files that cannot be read.</summary>
     public ModelShape? Shape { get; init; }
@@ -84,12 +94,19 @@ internal sealed record ModelDescription
             Kind = ModelKind.Chat,
             Path = file.FullName,
             SizeBytes = file.Length,
+            FileBytes = file.Length,
             Created = file.LastWriteTimeUtc,
         };
 
         try
         {
             var header = GgufReader.Read(file.FullName);
+            if (header.Text("general.type") == "adapter")
+                return described with { IsAdapter = true, Architecture = header.Architecture };
+
+            // The first file of a model in parts has the metadata; tensors are in all.
+            var parts = SplitModel.LaterParts(file.FullName).Select(part => new FileInfo(part)).ToList();
+            header = header with { Tensors = [.. header.Tensors, .. parts.SelectMany(part => GgufReader.Read(part.FullName).Tensors)] };
             var kind = KindOf(header);
             return described with
             {
@@ -97,6 +114,7 @@ internal sealed record ModelDescription
                 Architecture = header.Architecture,
                 ContextTokens = (int)Math.Clamp(header.OfArchitecture("context_length") ?? 0, 0, int.MaxValue),
                 Dimensions = kind == ModelKind.Embedding ? (int)Math.Clamp(header.OfArchitecture("embedding_length") ?? 0, 0, int.MaxValue) : 0,
+                SizeBytes = file.Length + parts.Sum(part => part.Length),
                 Parameters = header.Parameters,
                 ChatTemplate = header.Text("tokenizer.chat_template"),
                 Shape = ModelShape.Of(header),

@@ -48,12 +48,6 @@ internal sealed class ModelOptions
     /// <summary>How long the unused model stays in memory; zero = not at all, negative = until the memory is needed.</summary>
     public TimeSpan? KeepAlive { get; set; }
 
-    /// <summary>Id of a small model with the same vocabulary that guesses ahead; empty = none.</summary>
-    public string DraftModel { get; set; } = "";
-
-    /// <summary>File with a Jinja template that replaces the model's own; relative to the models directory. Empty = the model's own.</summary>
-    public string ChatTemplate { get; set; } = "";
-
     /// <summary>Adapter files beside those whose name begins with the model's; relative to the models directory.</summary>
     public IList<string> Adapters { get; } = [];
 
@@ -82,8 +76,6 @@ internal sealed class ModelOptions
             yield return (nameof(FallBack), "names a model without a name.");
         if (FallBack.Contains(id, StringComparer.OrdinalIgnoreCase))
             yield return (nameof(FallBack), "names the model itself.");
-        if (DraftModel.Equals(id, StringComparison.OrdinalIgnoreCase))
-            yield return (nameof(DraftModel), "names the model itself.");
     }
 
     private static string? OutOf(int? value, int lowest, int highest) =>

@@ -1,3 +1,4 @@
+using Fleet.Inference.Models.Downloads;
 using Fleet.ServiceDefaults.Health;
 using Microsoft.Extensions.Options;
 
@@ -8,6 +9,9 @@ internal static class ModelsSetup
     public static IServiceCollection AddModels(this IServiceCollection services)
     {
         services.AddModelsOptions();
+        services.AddOptions<ModelCheckOptions>().BindConfiguration(ModelCheckOptions.SectionName).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<ModelCheckOptions>, ModelCheckOptionsValidator>();
+        services.AddSingleton<ModelCheck>();
         services.AddSingleton<IModelLoader, LlamaModelLoader>();
         services.AddSingleton<ModelCatalogue>();
         services.AddSingleton<ModelRouting>();
@@ -15,6 +19,10 @@ internal static class ModelsSetup
         services.AddSingleton<ModelMemory>();
         services.AddSingleton<ModelHost>();
         services.AddHostedService(provider => provider.GetRequiredService<ModelHost>());
+        services.AddOptions<DownloadsOptions>().BindConfiguration(DownloadsOptions.SectionName).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<DownloadsOptions>, DownloadsOptionsValidator>();
+        services.AddSingleton<ModelDownloads>();
+        services.AddHostedService(provider => provider.GetRequiredService<ModelDownloads>());
         services.AddSingleton<ModelPreloader>();
         services.AddHostedService(provider => provider.GetRequiredService<ModelPreloader>());
         services.AddHealthChecks().AddCheck<ModelPreloadCheck>("preload", tags: [HealthEndpoints.ReadyTag]);

@@ -55,6 +55,9 @@ internal static unsafe partial class LlamaNative
     [LibraryImport(Llama)]
     public static partial void llama_model_free(nint model);
 
+    [LibraryImport(Llama, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint llama_adapter_lora_init(SafeLlamaModel model, string path);
+
     [LibraryImport(Llama)]
     public static partial nint llama_init_from_model(SafeLlamaModel model, llama_context_params parameters);
 

@@ -43,7 +43,8 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
     public int? BeginOfSequence { get; }
 
     /// <summary>Blocks for as long as reading takes. The file must have been validated: some broken files abort the process.</summary>
-    public static SafeLlamaModel Load(string path, int gpuLayers, IProgress<float> progress, CancellationToken cancellationToken)
+    /// <param name="rearrange">Weights are copied into the order the processor likes best: faster, and as much memory again while loading.</param>
+    public static SafeLlamaModel Load(string path, int gpuLayers, IProgress<float> progress, CancellationToken cancellationToken, bool rearrange = true)
     {
         var state = new LoadState(progress, cancellationToken);
         var pin = GCHandle.Alloc(state);
@@ -51,6 +52,7 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
         {
             var parameters = LlamaNative.llama_model_default_params();
             parameters.n_gpu_layers = gpuLayers;
+            parameters.use_extra_bufts = rearrange;
             parameters.progress_callback = &OnProgress;
             parameters.progress_callback_user_data = (void*)GCHandle.ToIntPtr(pin);
 
@@ -63,6 +65,14 @@ internal sealed unsafe class SafeLlamaModel : SafeHandleZeroOrMinusOneIsInvalid
         {
             pin.Free();
         }
+    }
+
+    /// <summary>Reads a LoRA adapter; it is freed with the model. The file must have been validated. One caller at a time.</summary>
+    public nint LoadAdapter(string path)
+    {
+        LlamaLog.TakeLastError();
+        var adapter = LlamaNative.llama_adapter_lora_init(this, path);
+        return adapter != 0 ? adapter : throw new LlamaException(LlamaLog.TakeLastError() ?? "llama.cpp refused the adapter.");
     }
 
     /// <param name="addSpecial">Adds what the vocabulary puts around a text (BERT's classifier and separator tokens).</param>

@@ -85,7 +85,7 @@ internal sealed class AnchorSide : Side
             {
                 prompt = ask.Prompt,
                 n_predict = ask.Tokens,
-                stream = true,
+                stream = !ask.AllIds,
                 ignore_eos = true,
                 temperature = 0,
                 cache_prompt = !ask.Bypass,
@@ -96,6 +96,14 @@ internal sealed class AnchorSide : Side
         request.Headers.ConnectionClose = true;
         using var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         response.EnsureSuccessStatusCode();
+        if (ask.AllIds)
+        {
+            var whole = await response.Content.ReadFromJsonAsync<JsonElement>(cancellationToken);
+            reply.TokenIds.AddRange(whole.GetProperty("tokens").EnumerateArray().Select(id => id.GetInt32()));
+            reply.Arrived(reply.TokenIds.Count);
+            return;
+        }
+
         using var lines = new StreamReader(await response.Content.ReadAsStreamAsync(cancellationToken));
         var told = 0;
         while (await lines.ReadLineAsync(cancellationToken) is { } line)

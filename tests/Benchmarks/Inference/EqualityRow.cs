@@ -27,6 +27,8 @@ internal sealed class EqualityRow : Row
 
     public override string Title => "50 greedy replies the same as llama.cpp's own server on the same libraries";
 
+    public override bool OnRequest => true;
+
     public override async Task MeasureAsync(BenchContext context, RowResult result)
     {
         context.Progress($"{Id}: {Title}");
@@ -38,18 +40,31 @@ internal sealed class EqualityRow : Row
         var same = 0;
         for (var i = 0; i < Prompts; i++)
         {
-            var ask = new Ask(BenchContext.RandomTokens(random, random.Next(ShortestPrompt, LongestPrompt + 1)), OutputTokens) { Bypass = true };
+            var ask = new Ask(BenchContext.RandomTokens(random, random.Next(ShortestPrompt, LongestPrompt + 1)), OutputTokens) { Bypass = true, AllIds = true };
             var (ours, theirs) = (await fleet.GenerateAsync(ask), await anchor.GenerateAsync(ask));
+            if (!ours.Completed || !theirs.Completed)
+                throw new BenchmarkException($"A reply did not complete.\n{fleet.Process.Tail()}\n{anchor.Process.Tail()}");
             if (ours.TokenIds.SequenceEqual(theirs.TokenIds))
                 same++;
             else
-                result.Notes.Add($"prompt {i} differs from token {ours.TokenIds.Zip(theirs.TokenIds).TakeWhile(pair => pair.First == pair.Second).Count()} on");
+                result.Notes.Add(await ExplainAsync(fleet, i, ours, theirs));
         }
 
         result.Figures["equality_prompts"] = Prompts;
         result.Figures["equality_same"] = same;
         result.Flags["equality.default"] = anchor.Flags;
         context.Progress($"  {same} of {Prompts} are the same");
+    }
+
+    /// <summary>How near the choice was that fell differently: rounding decides between tokens that are all but equally likely, a fault does not.</summary>
+    private static async Task<string> ExplainAsync(FleetSide fleet, int prompt, Reply ours, Reply theirs)
+    {
+        var place = ours.TokenIds.Zip(theirs.TokenIds).TakeWhile(pair => pair.First == pair.Second).Count();
+        var again = await fleet.GenerateAsync(ours.Ask with { TopLogprobs = 20 });
+        var repeated = again.TokenIds.SequenceEqual(ours.TokenIds) ? "" : " (and Fleet's second reply is another)";
+        return again.Chances.Count > place && again.Chances[place].Top.TryGetValue(theirs.TokenIds[place], out var other)
+            ? FormattableString.Invariant($"prompt {prompt} ({ours.Ask.Prompt.Count} tokens) differs from token {place} on, where the two were {Math.Abs(again.Chances[place].Logprob - other):0.0000} apart in log-probability{repeated}")
+            : $"prompt {prompt} ({ours.Ask.Prompt.Count} tokens) differs from token {place} on{repeated}";
     }
 
     /// <summary>A folder in which llama-server finds the prebuilt libraries under the names it was linked with.</summary>

@@ -50,9 +50,10 @@ internal sealed class HogRow : Row
         await using var busy = Hogs.Start(hogs, context.Meter, context.Registry);
         // Until an adaptive side has noticed; the other has the same time.
         await Task.Delay(Settle);
-        using var limit = new CancellationTokenSource(Limit);
+        var longest = context.Quick ? Limit / 2 : Limit;
+        using var limit = new CancellationTokenSource(longest);
         var reply = await side.GenerateAsync(new Ask(BenchContext.RandomTokens(new Random(HashCode.Combine(4, hogs, round)), PromptTokens), OutputTokens), limit.Token);
-        var seconds = reply.Completed ? Reply.Seconds(reply.LastAt - reply.Submitted) : Limit.TotalSeconds;
+        var seconds = reply.Completed ? Reply.Seconds(reply.LastAt - reply.Submitted) : longest.TotalSeconds;
         return new Dictionary<string, double>
         {
             ["tokens_per_s"] = reply.Completed ? reply.Tokens / seconds : 0,

@@ -10,6 +10,9 @@ internal sealed record Ask(IReadOnlyList<int> Prompt, int Tokens)
     /// <summary>Nothing is taken from caches and nothing kept.</summary>
     public bool Bypass { get; init; }
 
+    /// <summary>Every token's id is wanted, not when it came: llama-server's stream leaves out those whose text is held back.</summary>
+    public bool AllIds { get; init; }
+
     /// <summary>Log-probabilities of this many alternatives per token; Fleet only.</summary>
     public int TopLogprobs { get; init; }
 }

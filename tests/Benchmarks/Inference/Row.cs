@@ -43,8 +43,10 @@ internal sealed class RowResult(string id)
     public void Count(PairedRun run)
     {
         Discarded += run.Discarded;
-        OtherCores = Math.Max(OtherCores, run.OtherCores);
+        Saw(run.OtherCores);
     }
+
+    public void Saw(double otherCores) => OtherCores = Math.Max(OtherCores, otherCores);
 
     public void Flag(string part, IReadOnlyDictionary<string, Side> sides)
     {

@@ -27,7 +27,7 @@ internal sealed class TurnsRow : Row
         await using var anchor = await context.StartAnchorAsync(AnchorVariant.Default, Sequences, SlotTokens);
         await using var tuned = await context.StartAnchorAsync(AnchorVariant.ShortBatches, Sequences, SlotTokens);
         var sides = new Dictionary<string, Side> { [Fleet] = fleet, [Anchor] = anchor, [Tuned] = tuned };
-        var turns = context.Quick ? 4 : 8;
+        var turns = context.Quick ? 3 : 8;
         var run = await context.CompareAsync(sides, context.Protocol(2, 1), (side, round) => MeasureAsync(side, turns, round), "first_token_p95_s");
 
         result.Count(run);
@@ -49,8 +49,10 @@ internal sealed class TurnsRow : Row
         {
             if (turn > 1)
             {
+                // The answer as the client sends it back, which neither side has computed, and the next question: the same for both, because
+                // llama-server's stream does not tell every token it wrote.
                 foreach (var conversation in conversations)
-                    conversation.AddRange(BenchContext.RandomTokens(random, TurnTokens));
+                    conversation.AddRange(BenchContext.RandomTokens(random, OutputTokens + TurnTokens));
             }
 
             // As many at a time as there are sequences; everybody's turn comes before anybody's next.
@@ -60,9 +62,7 @@ internal sealed class TurnsRow : Row
                 await places.WaitAsync();
                 try
                 {
-                    var reply = await side.GenerateAsync(new Ask([.. conversation], OutputTokens));
-                    conversation.AddRange(reply.TokenIds);
-                    return reply;
+                    return await side.GenerateAsync(new Ask([.. conversation], OutputTokens));
                 }
                 finally
                 {

@@ -33,6 +33,8 @@ public sealed class ModelEndpointsTests(InferenceFixture fixture) : IClassFixtur
         [
             (HttpMethod.Get, "/api/admin/models"), (HttpMethod.Post, "/api/admin/models/rescan"), (HttpMethod.Post, "/api/admin/models/tiny-llama/load"),
             (HttpMethod.Post, "/api/admin/models/tiny-llama/unload"), (HttpMethod.Delete, "/api/admin/models/tiny-llama"),
+            (HttpMethod.Get, "/api/admin/models/downloads"), (HttpMethod.Post, "/api/admin/models/downloads"), (HttpMethod.Get, "/api/admin/models/downloads/x"),
+            (HttpMethod.Get, "/api/admin/models/downloads/x/events"), (HttpMethod.Delete, "/api/admin/models/downloads/x"),
         ];
         foreach (var (method, path) in routes)
         {
@@ -69,6 +71,28 @@ public sealed class ModelEndpointsTests(InferenceFixture fixture) : IClassFixtur
 
         Assert.Equal(HttpStatusCode.UnprocessableEntity, response.StatusCode);
         Assert.Contains("GGUF", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Downloads_RefusedSourceAndUnknownId_SayWhy()
+    {
+        using var client = Administrator;
+
+        var refused = await client.PostAsJsonAsync("/api/admin/models/downloads", new { source = "http://hub.test/a.gguf" });
+        var inside = await client.PostAsJsonAsync("/api/admin/models/downloads", new { source = "https://127.0.0.1:1/inside.gguf" });
+        var id = (await inside.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString();
+
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, refused.StatusCode);
+        Assert.Contains("https", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, (await client.PostAsJsonAsync("/api/admin/models/downloads", new { })).StatusCode);
+        Assert.Equal(HttpStatusCode.Accepted, inside.StatusCode);
+        var events = await client.GetStringAsync($"/api/admin/models/downloads/{id}/events");
+        Assert.Contains("event: failed", events, StringComparison.Ordinal);
+        Assert.Contains("not an address of the internet", events, StringComparison.Ordinal);
+        Assert.Contains(id!, await client.GetStringAsync("/api/admin/models/downloads"), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.NoContent, (await client.DeleteAsync($"/api/admin/models/downloads/{id}")).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await client.GetAsync($"/api/admin/models/downloads/{id}")).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await client.GetAsync($"/api/admin/models/downloads/{id}/events")).StatusCode);
     }
 
     [Theory]

@@ -110,6 +110,48 @@ public sealed class GgufTests
             new GgufWriter().Set("general.architecture", "llama").Set("general.type", "adapter").Tensor("a", new float[4], 4).ToArray())));
     }
 
+    [Theory]
+    [InlineData("llama.attention.head_count", 0u, "attention heads")]
+    [InlineData("llama.attention.head_count", 1_000_000u, "attention heads")]
+    [InlineData("llama.attention.head_count_kv", 70_000u, "keys and values")]
+    [InlineData("llama.context_length", 0u, "context")]
+    [InlineData("llama.embedding_length", 4_000_000_000u, "dimensions")]
+    [InlineData("llama.rope.dimension_count", 70_000u, "rotated")]
+    [InlineData("tokenizer.ggml.bos_token_id", 512u, "bos")]
+    [InlineData("tokenizer.ggml.eos_token_id", 4_000_000_000u, "eos")]
+    public void Validate_NumbersNoModelHas_AreRefused(string key, uint value, string reason) =>
+        Assert.Contains(reason, Assert.Throws<GgufException>(() => GgufValidator.Validate(Read(Replace(Tiny, key, value)))).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("llama.expert_count", 2000u, "experts")]
+    [InlineData("llama.expert_count", 8u, "experts used")]
+    [InlineData("llama.expert_used_count", 2u, "experts used")]
+    [InlineData("llama.expert_group_count", 2u, "groups")]
+    [InlineData("llama.nextn_predict_layers", 2u, "predict")]
+    [InlineData("llama.attention.key_length", 1_000_000u, "head")]
+    public void Validate_WhatLlamaCppAsserts_IsRefused(string key, uint value, string reason) =>
+        Assert.Contains(reason, Assert.Throws<GgufException>(() => GgufValidator.Validate(Read(LlamaModel.Tiny.Build().Set(key, value).ToArray()))).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Validate_NumbersPerLayer_MustBeThereForEach()
+    {
+        Assert.Throws<GgufException>(() => GgufValidator.Validate(Read(LlamaModel.Tiny.Build().Set("llama.feed_forward_lengths", 1u).Set("llama.expert_feed", 1u)
+            .Set("llama.attention.key_length_swa", 1_000_000u).ToArray())));
+        var few = new GgufWriter().Set("general.architecture", "x").Set("x.block_count", 3u).Set("x.context_length", 10u).Set("x.embedding_length", 10u)
+            .Set("x.attention.head_count", (int[])[1, 1]).Tensor("a", new float[4], 4).ToArray();
+        Assert.Contains("each of the 3 layers", Assert.Throws<GgufException>(() => GgufValidator.Validate(Read(few))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ValidateAdapter_OfAnotherArchitectureOrNone_IsRefused()
+    {
+        var adapter = Read(new LoraAdapter(LlamaModel.Tiny).Build().ToArray());
+
+        GgufValidator.ValidateAdapter(adapter, "llama");
+        Assert.Contains("made for llama", Assert.Throws<GgufException>(() => GgufValidator.ValidateAdapter(adapter, "qwen2")).Message, StringComparison.Ordinal);
+        Assert.Throws<GgufException>(() => GgufValidator.ValidateAdapter(Read(Tiny), "llama"));
+    }
+
     [Fact]
     public void FromFile_TellsKinds()
     {

@@ -112,6 +112,17 @@ public sealed class ModelHostTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Acquire_AbsurdCache_IsRefusedBeforeAnythingIsAllocated()
+    {
+        var host = Host(["a"], options => options.Models["a"] = new ModelOptions { Cells = 2_000_000_000 });
+
+        var exception = await Assert.ThrowsAsync<EngineException>(() => host.AcquireAsync<ITextGenerator>("a", CancellationToken.None));
+
+        Assert.Contains("There is no room for a", exception.Message, StringComparison.Ordinal);
+        Assert.Empty(_loader.Loaded);
+    }
+
+    [Fact]
     public async Task Acquire_BusyModelsBecomeIdle_TriesAgainSoon()
     {
         var host = Host(["a", "b"], options => options.MemoryBudgetBytes = TinyBytes);
