@@ -108,7 +108,7 @@ public sealed class LlamaEngineTests(NativeFixture native)
             await using (var store = Store(directory))
             await using (var first = Open(store: store))
             {
-                for (var i = 0; i < 5; i++)
+                for (var i = 0; i < 3; i++)
                     await first.RunAsync(Greedy([.. system, 100 + i, 5]));
                 expected = await first.RunAsync(Greedy([.. system, 300, 5]) with { BypassPrefixCache = true });
             }

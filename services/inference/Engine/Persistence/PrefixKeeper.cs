@@ -9,8 +9,8 @@ namespace Fleet.Inference.Engine.Persistence;
 /// </summary>
 internal sealed class PrefixKeeper(PrefixStore store, IModelRunner runner, TimeProvider time)
 {
-    // A system prompt, not a conversation that two turns have in common; and worth a file.
-    private const int MinHits = 3;
+    // Three requests began with it, the one that computed it included: a system prompt rather than two turns of a conversation; and worth a file.
+    private const int MinHits = 2;
     private const int MinTokens = 64;
     private const int MostKept = 16;
 
