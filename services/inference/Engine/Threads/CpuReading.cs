@@ -4,8 +4,7 @@ namespace Fleet.Inference.Engine.Threads;
 /// <param name="At">On a clock that only goes forward.</param>
 /// <param name="Busy">Processor time of everybody, time the hypervisor took included.</param>
 /// <param name="Own">Processor time of this process.</param>
-/// <param name="Stalled">Time in which somebody waited for a processor (pressure stall information); null where the kernel does not say.</param>
-internal readonly record struct CpuReading(TimeSpan At, TimeSpan Busy, TimeSpan Own, TimeSpan? Stalled);
+internal readonly record struct CpuReading(TimeSpan At, TimeSpan Busy, TimeSpan Own);
 
 /// <summary>Where readings come from; the decode thread asks between steps.</summary>
 internal interface ICpuReader

@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Fleet.Inference.Engine.Threads;
 
 /// <summary>
-/// Reads Linux's /proc: /proc/stat for the processors in this process's mask, /proc/pressure/cpu where there is one, and the cgroup's quota
+/// Reads Linux's /proc: /proc/stat for the processors in this process's mask, and the cgroup's quota
 /// once. The files stay open and are read anew from their start; a reading costs some tens of microseconds. One thread at a time.
 /// </summary>
 internal sealed class ProcCpuReader(TimeProvider time) : ICpuReader, IDisposable
@@ -17,7 +17,6 @@ internal sealed class ProcCpuReader(TimeProvider time) : ICpuReader, IDisposable
     private readonly byte[] _buffer = new byte[32 * 1024];
     private readonly long _start = time.GetTimestamp();
     private readonly SafeFileHandle? _stat = TryOpen("/proc/stat");
-    private readonly SafeFileHandle? _pressure = TryOpen("/proc/pressure/cpu");
     private readonly HashSet<int>? _allowed = AllowedProcessors();
 
     public double Cores { get; } = Math.Min(Environment.ProcessorCount, Quota() ?? double.MaxValue);
@@ -30,8 +29,7 @@ internal sealed class ProcCpuReader(TimeProvider time) : ICpuReader, IDisposable
         try
         {
             var busy = Busy(Contents(_stat), _allowed);
-            TimeSpan? stalled = _pressure is null ? null : Stalled(Contents(_pressure));
-            return busy is null ? null : new CpuReading(time.GetElapsedTime(_start), busy.Value, Environment.CpuUsage.TotalTime, stalled);
+            return busy is null ? null : new CpuReading(time.GetElapsedTime(_start), busy.Value, Environment.CpuUsage.TotalTime);
         }
         catch (IOException)
         {
@@ -39,11 +37,7 @@ internal sealed class ProcCpuReader(TimeProvider time) : ICpuReader, IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        _stat?.Dispose();
-        _pressure?.Dispose();
-    }
+    public void Dispose() => _stat?.Dispose();
 
     /// <summary>Everything but idle and waiting for a disk, of the processors allowed (null = all). Guests' time is part of user time.</summary>
     internal static TimeSpan? Busy(ReadOnlySpan<byte> stat, HashSet<int>? allowed)
@@ -72,13 +66,6 @@ internal sealed class ProcCpuReader(TimeProvider time) : ICpuReader, IDisposable
         }
 
         return found ? TimeSpan.FromSeconds((double)ticks / TicksPerSecond) : null;
-    }
-
-    /// <summary>The microseconds behind "total=" of the line "some".</summary>
-    internal static TimeSpan? Stalled(ReadOnlySpan<byte> pressure)
-    {
-        var at = pressure.IndexOf("total="u8);
-        return at >= 0 && Utf8Parser.TryParse(pressure[(at + 6)..], out long microseconds, out _) ? TimeSpan.FromMicroseconds(microseconds) : null;
     }
 
     /// <summary>"0-3,8" as a set.</summary>

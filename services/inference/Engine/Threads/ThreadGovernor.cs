@@ -15,8 +15,6 @@ internal sealed class ThreadGovernor
     // A process that wants a whole core gets at least half of one beside us; short bursts of many processes stay below this.
     private const double BusyOthers = 0.4;
     private const double QuietOthers = 0.25;
-    private const double HighPressure = 0.6;
-    private const double LowPressure = 0.3;
 
     // Steps vary by this much on a quiet machine (another length of context, a page fault).
     private const double SlowFactor = 3;
@@ -38,7 +36,6 @@ internal sealed class ThreadGovernor
     private TimeSpan _wentUp = TimeSpan.MinValue;
     private TimeSpan _quietNeeded = ShortestQuiet;
     private double _others;
-    private double _pressure;
 
     public ThreadGovernor(ICpuReader reader, int most, TimeProvider time)
     {
@@ -101,19 +98,17 @@ internal sealed class ThreadGovernor
         if (span <= 0)
             return;
         _others = Math.Max(0, (reading.Busy - oldest.Busy - (reading.Own - oldest.Own)).TotalSeconds / span);
-        _pressure = reading.Stalled is { } stalled && oldest.Stalled is { } before ? (stalled - before).TotalSeconds / span : 0;
     }
 
     private void Consider(int othersHere)
     {
         var free = _reader.Cores - _others - othersHere;
         var possible = Math.Clamp((int)Math.Floor(free + BusyOthers), 1, Most);
-        if (_pressure > HighPressure && _others > QuietOthers / 2)
-            possible = Math.Min(possible, Math.Max(1, _threads - 1));
         if (possible < _threads)
             StepDown(possible);
 
-        var wanted = _pressure > LowPressure ? 1 : Math.Clamp((int)Math.Floor(free + QuietOthers), 1, Most);
+        // Not by pressure stall information: our own threads make it too (0.9 was measured beside nobody), so it would never let one go up again.
+        var wanted = Math.Clamp((int)Math.Floor(free + QuietOthers), 1, Most);
         if (wanted <= _threads)
         {
             _quietSince = _now;

@@ -157,23 +157,6 @@ public sealed class ThreadGovernorTests
     }
 
     [Fact]
-    public void Pressure_KeepsThreadsDown()
-    {
-        var governor = Governor(2);
-        (_machine.Others, _machine.Stalled) = (0.2, 0.9);
-        Run(governor, seconds: 1);
-        Assert.Equal(1, governor.Threads);
-
-        (_machine.Others, _machine.Stalled) = (0.1, 0.5);
-        Run(governor, seconds: 5);
-        Assert.Equal(1, governor.Threads);
-
-        _machine.Stalled = 0.1;
-        Run(governor, seconds: 2);
-        Assert.Equal(2, governor.Threads);
-    }
-
-    [Fact]
     public void NothingToRead_FollowsStepTimesAlone()
     {
         _machine.Readable = false;
@@ -217,25 +200,21 @@ public sealed class ThreadGovernorTests
         private readonly DateTimeOffset _start = time.GetUtcNow();
         private TimeSpan _busy = TimeSpan.FromHours(100);
         private TimeSpan _own = TimeSpan.FromHours(1);
-        private TimeSpan _stalled;
 
         public double Cores { get; set; } = 2;
 
         /// <summary>Cores other processes use.</summary>
         public double Others { get; set; }
 
-        public double Stalled { get; set; }
-
         public bool Readable { get; set; } = true;
 
-        public CpuReading? Read() => Readable ? new CpuReading(time.GetUtcNow() - _start, _busy, _own, _stalled) : null;
+        public CpuReading? Read() => Readable ? new CpuReading(time.GetUtcNow() - _start, _busy, _own) : null;
 
         public void Pass(TimeSpan span, int threads)
         {
             time.Advance(span);
             _busy += span * (Others + threads);
             _own += span * threads;
-            _stalled += span * Stalled;
         }
     }
 }
