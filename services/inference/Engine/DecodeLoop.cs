@@ -34,6 +34,7 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
     private readonly ThreadGovernor _governor;
     private readonly IDisposable? _ownReader;
     private readonly PrefixKeeper? _prefixes;
+    private readonly ParkedPrefixes? _parked;
     private readonly LayoutAdvisor _layout;
     private readonly DraftLength _draftLength;
     private readonly Dictionary<int, int> _stepsKnown = [];
@@ -66,6 +67,7 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
         if (reader is null)
             _ownReader = (ProcCpuReader)(reader = new ProcCpuReader(time));
         _governor = new ThreadGovernor(reader, options.MaxDecodeThreads, time);
+        _parked = runner.CanShare && options.SharePrefixes ? new ParkedPrefixes(runner, options.IdleCells, options.ParkedPrefixBytes) : null;
         _prefixes = services.Prefixes is { } store && runner is { CanShare: true, StateIdentity.Length: > 0 } ? new PrefixKeeper(store, runner, time) : null;
 
         _thread = new Thread(Run) { Name = $"decode {model}", IsBackground = true };
@@ -180,6 +182,7 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
             if (Interlocked.Exchange(ref _forget, null) is { } forget)
             {
                 _scheduler.Cache.Clear();
+                _parked?.Clear();
                 forget.SetResult();
             }
 
@@ -196,6 +199,7 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
 
             Compute(plan, threads);
             Deliver();
+            _parked?.ParkOne(_scheduler.Cache);
 
             // A server that is never idle keeps its prefixes too.
             if (_scheduler.Counters.Steps % StepsBetweenSaves == 0)
@@ -246,6 +250,7 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
             return;
         }
 
+        Fetch();
         var before = _scheduler.Running.Count;
         var admitted = _scheduler.Admit(_time.GetUtcNow());
         foreach (var sequence in admitted)
@@ -256,6 +261,18 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
 
         if (admitted.Count > 0 || _scheduler.Running.Count != before || _running.Length != _scheduler.Running.Count)
             Publish();
+    }
+
+    /// <summary>What those next in turn begin with may lie outside the cache. Each is looked at once.</summary>
+    private void Fetch()
+    {
+        if (_parked is not { Count: > 0 } || _scheduler.Queue.Count == 0)
+            return;
+        foreach (var sequence in _scheduler.Queue.Snapshot().Take(_runner.MaxRunning - _scheduler.Running.Count))
+        {
+            if (sequence is { BypassCache: false, Status: SequenceStatus.Waiting } && ((Reply)sequence.Owner!).LookFirst())
+                _parked.Fetch(_scheduler.Cache, new PrefixKey(sequence.TenantId, sequence.AdapterKey), [.. sequence.Tokens]);
+        }
     }
 
     private void Guess()
@@ -423,6 +440,11 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
     private void Idle()
     {
         _prefixes?.Save(_scheduler.Cache);
+        while (_parked?.ParkOne(_scheduler.Cache) == true && _scheduler.Queue.Count == 0 && !_stopping)
+        {
+            // One at a time: who comes meanwhile waits for one copy.
+        }
+
         _layout.Idle(_runner.Unified, _runner.Cells, _runner.MaxRunning);
     }
 
@@ -452,6 +474,7 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
                 {
                     _before = Sum(_before, counters);
                     _scheduler = NewScheduler();
+                    _parked?.Clear();
                     Log.Rebuilt(_logger, _model, unified ? "unified" : "separate");
                 }
             }

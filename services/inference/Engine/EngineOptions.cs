@@ -49,6 +49,17 @@ internal sealed class EngineOptions : IValidatableObject
     /// <summary>Keeps what finished requests computed for later ones with the same beginning (of the same tenant), and shares it among running ones. Default true.</summary>
     public bool SharePrefixes { get; set; } = true;
 
+    /// <summary>
+    /// Cells of a unified cache that prefixes nobody is using may keep: attention walks over them too. What is more waits in ordinary memory
+    /// (<see cref="ParkedPrefixBytes"/>). Default 1024.
+    /// </summary>
+    [Range(0, int.MaxValue)]
+    public int IdleCells { get; set; } = 1024;
+
+    /// <summary>Memory per model for prefixes outside the cache, least recently used first out; 0 = they are forgotten. Default 512 MiB.</summary>
+    [Range(0, long.MaxValue)]
+    public long ParkedPrefixBytes { get; set; } = 512L << 20;
+
     /// <summary>Guesses tokens from the conversation's own text while few replies run; the text does not change by it. Default true.</summary>
     public bool Speculation { get; set; } = true;
 

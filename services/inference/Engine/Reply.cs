@@ -35,6 +35,7 @@ internal sealed class Reply
     private readonly List<TokenLogprob> _stepLogprobs = [];
     private string _stepText = "";
     private int _delivered;
+    private bool _looked;
 
     private Speculation.Speculation? _speculation;
     private TimeSpan _queued;
@@ -99,6 +100,9 @@ internal sealed class Reply
         Age = _time.GetElapsedTime(_arrived),
         SequenceId = Sequence.SequenceId,
     };
+
+    /// <summary>True the first time it is asked. Decode thread.</summary>
+    public bool LookFirst() => !_looked && (_looked = true);
 
     /// <summary>The sequence's next step ends it.</summary>
     public void Cancel() => Sequence.Cancel();

@@ -247,7 +247,7 @@ internal sealed unsafe class SafeLlamaContext : SafeHandleZeroOrMinusOneIsInvali
     public byte[] SaveState(int sequence)
     {
         CheckSequence(sequence);
-        var state = new byte[LlamaNative.llama_state_seq_get_size(this, sequence)];
+        var state = GC.AllocateUninitializedArray<byte>(checked((int)LlamaNative.llama_state_seq_get_size(this, sequence)));
         fixed (byte* bytes = state)
         {
             var written = LlamaNative.llama_state_seq_get_data(this, bytes, (nuint)state.Length, sequence);

@@ -166,6 +166,33 @@ internal sealed class PrefixCache
         return true;
     }
 
+    /// <summary>The idle entry that was used longest ago, with everything it holds; null when there is none.</summary>
+    public IdlePrefix? LeastRecentlyUsed()
+    {
+        PrefixEntry? oldest = null;
+        foreach (var entry in _entries)
+        {
+            if (entry is { Running: false } && (oldest is null || entry.Tip.LastUsed < oldest.Tip.LastUsed))
+                oldest = entry;
+        }
+
+        if (oldest is null)
+            return null;
+        var root = oldest.Tip;
+        while (root.Parent is { } parent)
+            root = parent;
+        return root.Key is { } key ? new IdlePrefix(oldest.Id, key, TokensOf(oldest.Tip)) : null;
+    }
+
+    /// <summary>Frees an idle entry's native sequence, and the cells that are nobody else's.</summary>
+    public void Forget(int id)
+    {
+        var entry = Entry(id);
+        if (entry.Running)
+            throw new InvalidOperationException($"Sequence {id} is running.");
+        Drop(entry);
+    }
+
     /// <summary>Frees everything no running sequence uses.</summary>
     public void Clear()
     {
@@ -220,7 +247,8 @@ internal sealed class PrefixCache
     }
 
     /// <summary>A borrowed sequence now holds these tokens and serves later requests.</summary>
-    public void Restore(int id, PrefixKey key, ReadOnlySpan<int> tokens)
+    /// <param name="hits">Requests that began with them before.</param>
+    public void Restore(int id, PrefixKey key, ReadOnlySpan<int> tokens, int hits = 0)
     {
         if (_entries[id] is not null || _free.Contains(id))
             throw new InvalidOperationException($"Sequence {id} was not borrowed.");
@@ -228,6 +256,7 @@ internal sealed class PrefixCache
         var entry = Empty(id, key, isPrivate: false);
         IdleEntries++;
         Extend(id, tokens);
+        entry.Tip.Hits = hits;
         if (entry.Length < _minShared || !_sharing || IsCopy(entry))
             Drop(entry);
     }

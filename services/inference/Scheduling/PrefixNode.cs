@@ -116,3 +116,6 @@ internal readonly record struct PrefixMatch(PrefixNode? Node, int Length)
 /// <summary>A prefix several requests had in common.</summary>
 /// <param name="HolderId">A native sequence that begins with it; it may go on with what is private to a conversation.</param>
 internal sealed record HotPrefix(PrefixKey Key, IReadOnlyList<int> Tokens, int Hits, int HolderId);
+
+/// <summary>What a finished sequence left in the cache.</summary>
+internal sealed record IdlePrefix(int Id, PrefixKey Key, IReadOnlyList<int> Tokens);

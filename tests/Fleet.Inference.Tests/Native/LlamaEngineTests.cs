@@ -40,6 +40,35 @@ public sealed class LlamaEngineTests(NativeFixture native)
     }
 
     [Fact]
+    public async Task IdlePrefixes_LeaveTheCacheAndComeBackTheSame()
+    {
+        await using var bench = Open(configure: options => options.IdleCells = 16);
+        var (first, second) = (Tokens(seed: 40, 120), Tokens(seed: 41, 120));
+        var fresh = await bench.RunAsync(Greedy([.. first, 7]) with { BypassPrefixCache = true });
+        await bench.RunAsync(Greedy([.. first, 9]));
+        await bench.RunAsync(Greedy(second));
+        await Eventually.TrueAsync(() => bench.Engine.Activity.Gauges!.KvCellsUsed <= 16);
+
+        var again = await bench.RunAsync(Greedy([.. first, 7]));
+        var stranger = await bench.RunAsync(Greedy([.. first, 7]) with { Requester = new Requester("another", "user", Lane.Interactive) });
+
+        Assert.Equal((120, 0), (again.Cached, stranger.Cached));
+        AssertSame(fresh, again);
+        AssertSame(fresh, stranger);
+    }
+
+    [Fact]
+    public async Task WithoutMemoryForThem_IdlePrefixesAreForgotten()
+    {
+        await using var bench = Open(configure: options => (options.IdleCells, options.ParkedPrefixBytes) = (16, 0));
+        var prompt = Tokens(seed: 42, 120);
+        await bench.RunAsync(Greedy(prompt));
+        await Eventually.TrueAsync(() => bench.Engine.Activity.Gauges!.KvCellsUsed <= 16);
+
+        Assert.Equal(0, (await bench.RunAsync(Greedy(prompt))).Cached);
+    }
+
+    [Fact]
     public async Task SamePromptAtOnce_IsComputedOnce()
     {
         await using var bench = Open();
