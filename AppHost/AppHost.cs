@@ -44,6 +44,8 @@ var inference = builder.AddProject<Projects.Fleet_Inference>("inference")
     .WithReference(rabbitmq).WaitFor(rabbitmq)
     .WithReference(auth).WaitFor(auth)
     .WithEnvironment("Inference__ModelsDirectory", Path.Combine(state, "data", "models"))
+    // System prompts that many share are not computed again after a restart.
+    .WithEnvironment("Inference__PrefixDirectory", Path.Combine(state, "data", "prefixes"))
     // A crash of native code should end the process at once, not after gdb has been looked for.
     .WithEnvironment("GGML_NO_BACKTRACE", "1");
 

@@ -67,6 +67,20 @@ public sealed class StructuredReplyTests(NativeFixture native)
         }
     }
 
+    [Fact]
+    public async Task StrictTool_WithWhatCannotBeEnforced_IsRefusedWithItsPath()
+    {
+        (LlamaModel.Tiny with { Template = ToolTemplate }).Save(native.PathOf("strict-tools"));
+        await using var engine = native.ChatGenerator("strict-tools", options => options.ContextTokens = 2048);
+        const string Unique = """{"type":"object","properties":{"names":{"type":"array","items":{"type":"string"},"uniqueItems":true}}}""";
+
+        var refused = await Assert.ThrowsAsync<EngineException>(() => ReplyAsync(engine, Ask("x", 1) with { Tools = [new Tool("f", "", Unique, Strict: true)] }));
+
+        Assert.Equal(EngineError.InvalidRequest, refused.Error);
+        Assert.Contains("uniqueItems", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("names", refused.Message, StringComparison.Ordinal);
+    }
+
     private static async Task<(string Text, List<GenerationDelta> Deltas, GenerationFinished Finished)> ReplyAsync(InferenceEngine engine, GenerationRequest request)
     {
         var events = await engine.GenerateAsync(request, TestContext.Current.CancellationToken).ToListAsync(CancellationToken.None);

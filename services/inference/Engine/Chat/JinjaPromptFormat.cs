@@ -202,6 +202,8 @@ internal sealed partial class JinjaPromptFormat(IPromptVocabulary vocabulary, IC
             return;
         if (CheckJson(tool.Parameters, $"The parameters of {tool.Name}", Strict) != JsonValueKind.Object)
             throw new EngineException(EngineError.InvalidRequest, $"The parameters of {tool.Name} are not a JSON object.");
+        if (tool.Strict)
+            JsonSchemaSupport.Check(tool.Parameters);
         RawPrompt.Compile(tool.Parameters, $"The parameters of {tool.Name}", schemaToGrammar);
     }
 
