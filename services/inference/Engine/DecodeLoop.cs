@@ -160,13 +160,29 @@ internal sealed partial class DecodeLoop : IAsyncDisposable
             Restore();
             while (!_stopping)
             {
-                if (!Step())
-                    _work.WaitOne(UntilNext());
+                if (Step())
+                    continue;
+                _work.WaitOne(UntilNext());
+                Gather();
             }
         }
         finally
         {
             End();
+        }
+    }
+
+    /// <summary>
+    /// Requests that were sent together arrive within a millisecond or two of each other. Their prompts computed in one step cost half of
+    /// what they cost one after the other beside replies that have begun.
+    /// </summary>
+    private void Gather()
+    {
+        if (_scheduler.Running.Count > 0 || _scheduler.Queue.Count == 0)
+            return;
+        for (var more = 0; more < _runner.MaxRunning && _work.WaitOne(1); more++)
+        {
+            // Each arrival sets the event; a millisecond without one ends the wait.
         }
     }
 

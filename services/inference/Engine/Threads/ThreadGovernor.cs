@@ -36,6 +36,7 @@ internal sealed class ThreadGovernor
     private TimeSpan _wentUp = TimeSpan.MinValue;
     private TimeSpan _quietNeeded = ShortestQuiet;
     private double _others;
+    private bool _wasSlow;
 
     public ThreadGovernor(ICpuReader reader, int most, TimeProvider time)
     {
@@ -65,12 +66,17 @@ internal sealed class ThreadGovernor
         return _threads;
     }
 
-    /// <summary>A step has ended. One that took far longer than expected is the surest sign of a contended processor there is.</summary>
+    /// <summary>
+    /// A step has ended. Steps that take far longer than expected are the surest sign of a contended processor there is; a single one may be
+    /// a page fault or a collection, and going down for a second would cost more than it did.
+    /// </summary>
     /// <param name="expected">Null while nothing is known of such steps.</param>
     public void Stepped(TimeSpan taken, TimeSpan? expected)
     {
-        if (_threads > 1 && expected is { } usual && taken > usual * SlowFactor + SlowAtLeast)
+        var slow = _threads > 1 && expected is { } usual && taken > usual * SlowFactor + SlowAtLeast;
+        if (slow && _wasSlow)
             StepDown(Math.Max(1, _threads / 2));
+        _wasSlow = slow && !_wasSlow;
     }
 
     /// <summary>The step was ended because it exceeded <see cref="Limit"/>.</summary>

@@ -56,12 +56,16 @@ public sealed class ThreadGovernorTests
     }
 
     [Fact]
-    public void SlowStep_TakesThreadsAtOnce()
+    public void TwoSlowSteps_TakeThreadsAtOnce_OneDoesNot()
     {
         var governor = Governor(8, cores: 8);
         governor.Next();
 
         governor.Stepped(TimeSpan.FromMilliseconds(70), Step);
+        Assert.Equal(8, governor.Threads);
+        governor.Stepped(TimeSpan.FromMilliseconds(90), Step);
+        governor.Stepped(Step, Step);
+        governor.Stepped(TimeSpan.FromMilliseconds(90), Step);
         Assert.Equal(8, governor.Threads);
         governor.Stepped(TimeSpan.FromMilliseconds(90), Step);
         Assert.Equal(4, governor.Threads);
@@ -89,7 +93,7 @@ public sealed class ThreadGovernorTests
 
         for (var i = 0; i < 4; i++)
         {
-            governor.Stepped(TimeSpan.FromSeconds(1), Step);
+            Contend(governor);
             var waited = 0d;
             for (; governor.Threads == 1; waited += 0.02)
                 Run(governor, seconds: 0.02);
@@ -108,13 +112,13 @@ public sealed class ThreadGovernorTests
         governor.Next();
         for (var i = 0; i < 3; i++)
         {
-            governor.Stepped(TimeSpan.FromSeconds(1), Step);
+            Contend(governor);
             while (governor.Threads == 1)
                 Run(governor, seconds: 0.02);
         }
 
         Run(governor, seconds: 35);
-        governor.Stepped(TimeSpan.FromSeconds(1), Step);
+        Contend(governor);
         Run(governor, seconds: 1.2);
 
         Assert.Equal(2, governor.Threads);
@@ -164,7 +168,7 @@ public sealed class ThreadGovernorTests
         Run(governor, seconds: 1);
         Assert.Equal(2, governor.Threads);
 
-        governor.Stepped(TimeSpan.FromSeconds(1), Step);
+        Contend(governor);
         Assert.Equal(1, governor.Threads);
         Run(governor, seconds: 2);
         Assert.Equal(2, governor.Threads);
@@ -193,6 +197,12 @@ public sealed class ThreadGovernorTests
             _machine.Pass(Step, governor.Next());
             governor.Stepped(Step, Step);
         }
+    }
+
+    private static void Contend(ThreadGovernor governor)
+    {
+        governor.Stepped(TimeSpan.FromSeconds(1), Step);
+        governor.Stepped(TimeSpan.FromSeconds(1), Step);
     }
 
     private sealed class Machine(ManualTimeProvider time) : ICpuReader
