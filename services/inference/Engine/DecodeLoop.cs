@@ -10,7 +10,7 @@ namespace Fleet.Inference.Engine;
 
 /// <summary>
 /// The thread that owns a runner. It repeats: drop what is dead, admit, plan, decode, sample, deliver. Others add requests, cancel them and
-/// read figures; they never touch the runner. A reply's failure ends that reply; a step's failure ends those that cannot be computed alone.
+/// read figures; they never touch the runner. One long file, because all of it is that one thread's: what it may touch and in which order. A reply's failure ends that reply; a step's failure ends those that cannot be computed alone.
 /// </summary>
 internal sealed partial class DecodeLoop : IAsyncDisposable
 {

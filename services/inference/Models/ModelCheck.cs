@@ -40,22 +40,21 @@ internal sealed partial class ModelCheck(NativeLibraries native, IOptions<ModelC
     /// <summary>Null: could not be found out. Empty: fit to be opened. Else what is wrong.</summary>
     private string? Check(string path, CancellationToken cancellationToken)
     {
-        using var process = Start(path);
+        var lines = new ConcurrentQueue<string>();
+        using var process = Start(path, lines);
         if (process is null)
         {
             Log.NotChecked(logger, path);
             return null;
         }
 
-        // Both are a few lines at most; the library's own words go to the child's standard error, which nobody reads.
-        var said = process.StandardOutput.ReadToEndAsync(CancellationToken.None);
         var limit = options.Value.Timeout + TimeSpan.FromSeconds(new FileInfo(path).Length / (50 << 20));
         var ended = Wait(process, limit, cancellationToken);
-        var lines = said.GetAwaiter().GetResult().Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         cancellationToken.ThrowIfCancellationRequested();
 
+        // Not a verdict to keep: a slow disk or a small limit may be better next time.
         if (ended is { } why)
-            return $"Opening the file {why}; it is refused.";
+            throw new GgufException($"Opening the file {why}; it is refused.");
         if (lines.Contains(ModelCheckProcess.Passed))
             return "";
         if (lines.FirstOrDefault(line => line.StartsWith(ModelCheckProcess.Refused, StringComparison.Ordinal)) is { } refused)
@@ -99,7 +98,8 @@ internal sealed partial class ModelCheck(NativeLibraries native, IOptions<ModelC
         }
     }
 
-    private Process? Start(string path)
+    /// <param name="said">Gets what the process says: a few lines. The library's own words go to its standard error, which nobody reads.</param>
+    private Process? Start(string path, ConcurrentQueue<string> said)
     {
         var assembly = typeof(ModelCheck).Assembly.Location;
         var own = Environment.ProcessPath;
@@ -128,6 +128,12 @@ internal sealed partial class ModelCheck(NativeLibraries native, IOptions<ModelC
             var process = Process.Start(start);
             process?.ErrorDataReceived += (_, _) => { };
             process?.BeginErrorReadLine();
+            process?.OutputDataReceived += (_, line) =>
+            {
+                if (line.Data?.Trim() is { Length: > 0 } text)
+                    said.Enqueue(text);
+            };
+            process?.BeginOutputReadLine();
             return process;
         }
         catch (Exception exception) when (exception is System.ComponentModel.Win32Exception or InvalidOperationException)

@@ -4,7 +4,7 @@ namespace Fleet.Inference.Scheduling;
 /// Which tokens the KV cache holds, as radix trees of cell runs, one per tenant and adapter set (Zheng et al., SGLang, 2024: RadixAttention).
 /// Knows every native sequence that is not empty: running ones, and idle entries that finished sequences left for later requests until room
 /// is needed. All changes to sequences go through here, so the cells it counts are the cells in use. Decode thread only; counts may be
-/// read from anywhere.
+/// read from anywhere. One long file: every change of the trees keeps the same counts, and they are right only together.
 /// </summary>
 internal sealed class PrefixCache
 {

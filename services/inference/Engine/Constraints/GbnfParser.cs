@@ -6,6 +6,7 @@ namespace Fleet.Inference.Engine.Constraints;
 /// <summary>
 /// Reads GBNF (llama.cpp's grammars/README.md, v0.5.0) within bounds that a hostile text cannot break: what it grows to, how deep it nests and
 /// how often it repeats. Every refusal is an <see cref="EngineException"/> that names the line, the column and the rule.
+/// One long file: a recursive-descent parser is one method a production over one position.
 /// </summary>
 internal sealed class GbnfParser
 {

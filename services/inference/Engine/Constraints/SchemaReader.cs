@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace Fleet.Inference.Engine.Constraints;
 
-/// <summary>Walks a schema as llama.cpp's converter does and refuses what that would leave out. One schema's; used once.</summary>
+/// <summary>Walks a schema as llama.cpp's converter does and refuses what that would leave out. One schema's; used once. One long file: a check for each keyword, side by side.</summary>
 internal sealed class SchemaReader(JsonNode root)
 {
     private const int MaxSchemas = 5000;
